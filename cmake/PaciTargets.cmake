@@ -1,0 +1,45 @@
+# paci_library(NAME SOURCES ... DEPS ...) and its siblings: every target of the project is made here, so that warnings,
+# sanitizers and include roots are said once.
+
+add_library(paci_options INTERFACE)
+target_include_directories(paci_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(paci_options INTERFACE
+  -Wall -Wextra -Werror -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers)
+target_link_options(paci_options INTERFACE -fuse-ld=mold)
+if(PACI_SANITIZE)
+  target_compile_options(paci_options INTERFACE -fsanitize=${PACI_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(paci_options INTERFACE -fsanitize=${PACI_SANITIZE})
+endif()
+
+function(paci_library NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${NAME} STATIC ${ARG_SOURCES})
+    target_link_libraries(${NAME} PUBLIC ${ARG_DEPS} PRIVATE paci_options)
+    target_include_directories(${NAME} PUBLIC ${PROJECT_SOURCE_DIR})
+  else()
+    add_library(${NAME} INTERFACE)
+    target_link_libraries(${NAME} INTERFACE ${ARG_DEPS})
+    target_include_directories(${NAME} INTERFACE ${PROJECT_SOURCE_DIR})
+  endif()
+endfunction()
+
+function(paci_binary NAME)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} paci_options)
+  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
+# A GoogleTest executable, registered with ctest test by test. LABELS: unit, parity, integration.
+function(paci_test NAME)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main paci_options)
+  gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "PACI_BIN=${PROJECT_BINARY_DIR}/bin")
+endfunction()

@@ -1,0 +1,17 @@
+#include "common/schedule/action.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace paci {
+
+std::string ToString(Action action) {
+  return absl::StrCat(std::string(1, static_cast<char>(action.kind)), action.index);
+}
+
+std::string ToString(const std::vector<Action>& actions) {
+  return absl::StrJoin(actions, " ",
+                       [](std::string* out, Action action) { out->append(ToString(action)); });
+}
+
+}  // namespace paci

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace paci {
+
+// What a stage can do next. The letters are frozen: logs, traces, tests and the simulator speak in
+// them.
+enum class ActionKind : char {
+  kForward = 'F',     // of a micro-batch
+  kBackward = 'B',    // of a micro-batch
+  kStep = 'S',        // one optimizer update
+  kEvaluate = 'E',    // forward without gradients, of a validation micro-batch
+  kCheckpoint = 'C',  // write the stage's layers
+};
+
+// One entry of a schedule. Prints as "F3": kind, then the index of its micro-batch, update,
+// validation micro-batch (counted over the whole run) or checkpoint, from 0.
+struct Action {
+  ActionKind kind;
+  int64_t index;
+
+  bool operator==(const Action&) const = default;
+};
+
+std::string ToString(Action action);
+
+// "F0 F1 B0 S0"
+std::string ToString(const std::vector<Action>& actions);
+
+}  // namespace paci

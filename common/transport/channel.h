@@ -1,0 +1,118 @@
+#pragma once
+
+// Moves byte spans between neighbouring stages. A channel is one direction of one link: activations
+// one way, gradients the other, so that neither waits for the other. tcp/ and inproc/ (for tests)
+// have the same files; tests/integration holds the one conformance suite for both. Nothing here
+// knows of tensors or schedules.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+
+namespace paci {
+
+enum class FrameKind : uint8_t {
+  kActivation = 1,  // of a training micro-batch
+  kGradient = 2,    // of a training micro-batch, with respect to the activation
+  kEvaluation = 3,  // activation of a validation micro-batch
+};
+
+// What a frame carries. The receiver always knows which tag comes next; any other is an error.
+struct FrameTag {
+  FrameKind kind = FrameKind::kActivation;
+  uint32_t chunk = 0;  // of the receiving worker's model chunks; 0 while a worker holds one
+  uint64_t index = 0;  // of the micro-batch, counted over the run
+
+  bool operator==(const FrameTag&) const = default;
+};
+
+// "activation 17"
+std::string ToString(const FrameTag& tag);
+
+// One direction of the link between two stages, in one incarnation of a job's pipeline.
+struct LinkId {
+  std::string job_id;  // 1..64 bytes
+  uint64_t generation = 0;
+  uint32_t from_stage = 0;
+  uint32_t to_stage = 0;
+
+  bool operator==(const LinkId&) const = default;
+};
+
+// "job kjv-1, generation 2, stage 0 -> 1"
+std::string ToString(const LinkId& link);
+
+struct ChannelStats {
+  uint64_t frames = 0;
+  uint64_t payload_bytes = 0;
+};
+
+// Called exactly once, on an I/O thread of the transport or inside Close; must not block. After an
+// error the channel is closed: everything still outstanding, and every later call, completes with
+// that same error.
+using TransferDone = absl::AnyInvocable<void(absl::Status)>;
+
+// The sending end. Thread-safe. The destructor aborts what is outstanding, and returns after the
+// last callback.
+class SendChannel {
+ public:
+  virtual ~SendChannel() = default;
+  // Frames leave in the order of the calls. `payload` must stay valid and unchanged until `done`,
+  // which means: handed to the network, not that the peer has it.
+  virtual void Send(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) = 0;
+  // Aborts with `reason`, which must not be OK.
+  virtual void Close(absl::Status reason) = 0;
+  virtual ChannelStats stats() const = 0;
+};
+
+// The receiving end. Thread-safe; the same destructor rule.
+class ReceiveChannel {
+ public:
+  virtual ~ReceiveChannel() = default;
+  // Receives are posted before frames arrive and complete in the order of the calls. The next frame
+  // must carry exactly `expected` and exactly into.size() bytes: anything else closes the channel
+  // with INVALID_ARGUMENT naming both. A peer that went away is UNAVAILABLE; a damaged payload is
+  // DATA_LOSS. A frame for which no receive is posted stays in the network: that is the flow
+  // control.
+  virtual void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) = 0;
+  virtual void Close(absl::Status reason) = 0;
+  virtual ChannelStats stats() const = 0;
+};
+
+// How a transport authenticates and checks one link.
+struct LinkOptions {
+  std::string secret;     // shared by the job's stages for this generation; never sent
+  bool checksums = true;  // xxh3 of each payload in its frame header
+};
+
+// Makes channels. Thread-safe. The sending side dials; the receiving side must have called Accept
+// for the same link, or the dialler tries again until its deadline.
+class Transport {
+ public:
+  using OnReceiveChannel =
+      absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<ReceiveChannel>>)>;
+  using OnSendChannel = absl::AnyInvocable<void(absl::StatusOr<std::unique_ptr<SendChannel>>)>;
+
+  virtual ~Transport() = default;
+  // HOST:PORT that a neighbour dials.
+  virtual std::string address() const = 0;
+  // Each callback is called exactly once, on an I/O thread or inside Cancel: with the channel, or
+  // DEADLINE_EXCEEDED, CANCELLED, or (Connect) PERMISSION_DENIED when the peer knows another
+  // secret.
+  virtual void Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
+                      OnReceiveChannel done) = 0;
+  virtual void Connect(const std::string& address, const LinkId& link, const LinkOptions& options,
+                       absl::Time deadline, OnSendChannel done) = 0;
+  // Ends the pending Accepts and Connects of one incarnation of a job. Channels that exist are not
+  // touched.
+  virtual void Cancel(const std::string& job_id, uint64_t generation) = 0;
+};
+
+}  // namespace paci

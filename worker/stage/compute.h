@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "paci/v1/worker.pb.h"
+
+namespace paci {
+
+// What the stage loop asks of the arithmetic of its stage: LibTorch layers, or the emulation of
+// them. Called only on the stage's thread; the spans it hands out are also touched by the
+// transport, between the calls that the comments name. Nothing throws: LibTorch's exceptions end
+// here, as a Status that names stage and micro-batch.
+//
+// Two sets of buffers, addressed by index, allocated once:
+//   slots   0..slot_count-1  the activation a micro-batch enters the stage with, and the gradient
+//   with respect to it returns 0..return_count-1  the gradient with respect to the stage's output,
+//   as it arrives from downstream
+class StageCompute {
+ public:
+  virtual ~StageCompute() = default;
+
+  // Allocates `slots` slots and `returns` return buffers. Before anything else, once.
+  virtual absl::Status Prepare(int slots, int returns) = 0;
+
+  // Bytes of one activation, [micro_batch, context, hidden], and so of its gradient.
+  virtual size_t activation_bytes() const = 0;
+  // Where the transport puts the activation. Not at the first stage.
+  virtual absl::Span<std::byte> Input(int slot) = 0;
+  // Where the transport puts the gradient of the output. Not at the last stage.
+  virtual absl::Span<std::byte> OutputGradient(int return_index) = 0;
+
+  // Runs a training micro-batch from `slot`. Returns the output, valid until this micro-batch's
+  // Backward returns; at the last stage, empty: the loss is kept. The first stage reads its own
+  // tokens.
+  virtual absl::StatusOr<absl::Span<const std::byte>> Forward(int64_t micro_batch, int slot) = 0;
+
+  // Accumulates the gradients of the micro-batch that Forward left in `slot`, with the weights as
+  // they are now. Reads return buffer `return_index`, except at the last stage. Returns the
+  // gradient with respect to the slot's input, valid until the next Forward or Evaluate into the
+  // slot; at the first stage, empty.
+  virtual absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
+                                                               int return_index) = 0;
+
+  struct StepResult {
+    double learning_rate = 0;
+    double gradient_norm = 0;    // of this stage's parameters, before clipping
+    bool is_skipped = false;     // a gradient was not finite: weights are as before
+    std::optional<double> loss;  // last stage: mean over the update's micro-batches, nats a token
+  };
+  // Applies the accumulated gradients as update `update` (from 0) and zeroes them.
+  virtual absl::StatusOr<StepResult> Step(int64_t update) = 0;
+
+  // Runs a validation micro-batch from `slot`, keeping nothing for a backward. Returns the output,
+  // valid until the next Evaluate or Forward into the same slot; at the last stage, empty.
+  virtual absl::StatusOr<absl::Span<const std::byte>> Evaluate(int64_t index, int slot) = 0;
+  // Last stage: mean loss of the Evaluate calls since the last time this was called, in nats a
+  // token.
+  virtual double TakeEvaluationLoss() = 0;
+
+  // Writes this stage's layers as they are after `update` updates, durably. The manifest is not its
+  // business.
+  virtual absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) = 0;
+
+  // A fixed sample of this stage's weights, for the drift metric; empty if there are none. Valid
+  // until the next Step.
+  virtual absl::Span<const float> WeightSample() = 0;
+};
+
+}  // namespace paci
