@@ -5,6 +5,7 @@ add_library(paci_options INTERFACE)
 target_include_directories(paci_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(paci_options INTERFACE
   -Wall -Wextra -Werror -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers)
+target_compile_definitions(paci_options INTERFACE PACI_VERSION="${PROJECT_VERSION}")
 target_link_options(paci_options INTERFACE -fuse-ld=mold)
 if(PACI_SANITIZE)
   target_compile_options(paci_options INTERFACE -fsanitize=${PACI_SANITIZE} -fno-omit-frame-pointer)

@@ -1,0 +1,125 @@
+"""A coordinator and workers on this machine, for benches: the real daemons, driven by the real pacictl."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / "build" / "bin"
+
+
+class Cluster:
+    def __init__(self, workers: int, folder: pathlib.Path):
+        self.folder = folder
+        self.processes: list[subprocess.Popen] = []
+        ports = folder / "ports"
+        self._start("coordinator", "paci-coordinator", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
+                    "--store", str(folder / "paci.db"), "--port-file", str(ports))
+        self._await(ports.exists, "the coordinator's port file")
+        lines = dict(line.split("=", 1) for line in ports.read_text().split())
+        self.address = lines["rpc"]
+        for i in range(workers):
+            self._start(f"worker-{i}", "paci-worker", "--coordinator", self.address, "--name", f"worker-{i}")
+        self._await(lambda: len(self.ctl("workers").get("workers", [])) == workers, f"{workers} workers")
+
+    def _start(self, name: str, program: str, *arguments: str) -> None:
+        log = open(self.folder / f"{name}.log", "w")
+        self.processes.append(subprocess.Popen([BIN / program, *arguments], stderr=log, cwd=ROOT))
+
+    def _await(self, is_there, what: str, seconds: float = 30) -> None:
+        end = time.monotonic() + seconds
+        while not is_there():
+            if time.monotonic() > end or any(p.poll() is not None for p in self.processes):
+                logs = "".join(log.read_text() for log in self.folder.glob("*.log"))
+                raise RuntimeError(f"waited in vain for {what}:\n{logs}")
+            time.sleep(0.02)
+
+    def ctl(self, *arguments: str) -> dict:
+        done = subprocess.run([BIN / "pacictl", "--coordinator", self.address, "-o", "json", *arguments],
+                              capture_output=True, text=True, cwd=ROOT)
+        if done.returncode != 0:
+            raise RuntimeError(f"pacictl {' '.join(arguments)}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    def run_job(self, job_file: pathlib.Path, settings: dict[str, object]) -> dict:
+        """Trains a job to its end. Returns it as pacictl shows it, with its curve under "points"."""
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        job = self.ctl("submit", str(job_file), *sets)
+        while job["state"] not in ("JOB_STATE_COMPLETED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
+            time.sleep(0.2)
+            job = self.ctl("describe", job["id"])
+        if job["state"] != "JOB_STATE_COMPLETED":
+            raise RuntimeError(f"{job['id']}: {job['reason']}")
+        job["points"] = self.ctl("metrics", job["id"]).get("points", [])
+        return job
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextlib.contextmanager
+def cluster(workers: int) -> Iterator[Cluster]:
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="paci-bench-"))
+    running = None
+    try:
+        running = Cluster(workers, folder)
+        yield running
+    finally:
+        if running is not None:
+            running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def tokens_per_second(job: dict, skip_updates: int) -> float:
+    """Of the updates after the first `skip_updates`, by the clock of the last stage."""
+    times = {int(p["update"]): p["elapsed_seconds"] for p in job["points"] if "learning_rate" in p}
+    first, last = skip_updates, max(times)
+    spec = job["spec"]
+    tokens = spec["pipeline"]["accumulation"] * spec["pipeline"]["micro_batch"] * spec["model"]["context"]
+    return tokens * (last - first) / (times[last] - times[first])
+
+
+def kjv() -> tuple[pathlib.Path, pathlib.Path]:
+    """The King James text of Debian's bible-kjv, as training and validation file (9 : 1, by lines)."""
+    folder = ROOT / ".run" / "kjv"
+    train, validation = folder / "train.txt", folder / "validation.txt"
+    if not validation.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        text = subprocess.run(["bible", "-f", "gen1:1-rev22:21"], capture_output=True, check=True).stdout
+        lines = text.splitlines(keepends=True)
+        cut = len(lines) * 9 // 10
+        train.write_bytes(b"".join(lines[:cut]))
+        validation.write_bytes(b"".join(lines[cut:]))
+    return train, validation
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def report(result: dict, rows: list[list[object]], header: list[str], json_file: str | None) -> None:
+    """Prints a Markdown table and, if asked, writes all figures as JSON."""
+    print("| " + " | ".join(header) + " |")
+    print("| " + " | ".join("---" for _ in header) + " |")
+    for row in rows:
+        print("| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |")
+    if json_file:
+        pathlib.Path(json_file).write_text(json.dumps(result, indent=1) + "\n")
+        print(f"\nall figures: {json_file}")
+
+
+def machine() -> dict:
+    return {"cores": os.cpu_count(), "cpu": next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
+                                                 if line.startswith("model name")), "?")}

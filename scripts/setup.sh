@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the build needs and is missing: Debian packages (packages.txt) and, into .deps, LibTorch (wheels.txt).
+# A second run installs nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+for package in $(cat scripts/packages.txt); do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: installing ${#missing[@]} Debian packages: ${missing[*]}"
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo > /dev/null || { echo "setup: run as root, or install sudo" >&2; exit 1; }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
+fi
+
+stamp=.deps/wheels.sha256
+wanted=$(sha256sum scripts/wheels.txt scripts/unpack_wheels.py | sha256sum | cut -d' ' -f1)
+if [ "$(cat $stamp 2>/dev/null)" != "$wanted" ]; then
+  echo "setup: fetching LibTorch (540 MB)"
+  rm -rf .deps/torch .deps/nvidia .deps/wheels
+  mkdir -p .deps/wheels
+  python3 -m pip download -q --no-deps --require-hashes --only-binary=:all: --python-version 3.11 \
+    --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 \
+    -d .deps/wheels -r scripts/wheels.txt
+  python3 scripts/unpack_wheels.py .deps/wheels .deps
+  rm -rf .deps/wheels
+  echo "$wanted" > $stamp
+fi

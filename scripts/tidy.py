@@ -1,0 +1,64 @@
+"""Runs clang-tidy over the project's sources, and remembers what was clean.
+
+A file is looked at again when it, a header of the project that it includes, or .clang-tidy changes. The memory is
+shared by all checkouts of a machine, as ccache's is.   usage: tidy.py BUILD_FOLDER
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "paci-tidy"
+
+
+def dependencies(build: str) -> dict[str, list[pathlib.Path]]:
+    """Source file -> the project's files that its compilation read, from ninja's own record."""
+    text = subprocess.run(["ninja", "-C", build, "-t", "deps"], capture_output=True, text=True, check=True).stdout
+    result = {}
+    for block in text.split("\n\n"):
+        files = [pathlib.Path(build, line.strip()).resolve() for line in block.splitlines()[1:] if line.startswith(" ")]
+        ours = [f for f in files if f.is_relative_to(ROOT) and f.suffix in (".h", ".cc") and ".deps" not in f.parts]
+        for source in files[:1]:
+            result[str(source)] = sorted(ours)
+    return result
+
+
+def key(files: list[pathlib.Path]) -> str:
+    digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
+    for file in files:
+        digest.update(str(file.relative_to(ROOT)).encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def check(build: str, source: str) -> str:
+    done = subprocess.run(["clang-tidy-14", "--quiet", "-p", build, source], capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout + done.stderr[-2000:]
+
+
+def main(build: str) -> int:
+    commands = json.loads(pathlib.Path(build, "compile_commands.json").read_text())
+    sources = [c["file"] for c in commands if pathlib.Path(c["file"]).is_relative_to(ROOT)
+               and not pathlib.Path(c["file"]).is_relative_to(pathlib.Path(build).resolve())]
+    seen = dependencies(build)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    stamps = {s: CACHE / key(seen.get(s) or [pathlib.Path(s)]) for s in sources}
+    todo = [s for s in sources if not stamps[s].exists()]
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for source, problems in zip(todo, pool.map(lambda s: check(build, s), todo)):
+            if problems:
+                bad += 1
+                print(problems)
+            else:
+                stamps[source].touch()
+    print(f"clang-tidy: {len(sources)} files, {len(todo)} looked at, {bad} with findings")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

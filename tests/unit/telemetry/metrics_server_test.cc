@@ -1,0 +1,100 @@
+#include "common/telemetry/metrics_server.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <prometheus/counter.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace paci {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+int PortOf(const std::string& address) {
+  int port = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
+  return port;
+}
+
+// The whole answer to GET `path` on 127.0.0.1:`port`; empty when nobody listens.
+std::string Get(int port, const std::string& path) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
+    const std::string request =
+        absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+    char buffer[4096];
+    for (ssize_t n; (n = read(fd, buffer, sizeof(buffer))) > 0;) answer.append(buffer, n);
+  }
+  close(fd);
+  return answer;
+}
+
+TEST(MetricsServer, ServesItsRegistryAtTheReportedPort) {
+  auto server = MetricsServer::Start("127.0.0.1:0");
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_THAT((*server)->address(), MatchesRegex("127\\.0\\.0\\.1:[1-9][0-9]*"));
+  prometheus::BuildCounter()
+      .Name("paci_tokens_total")
+      .Help("Tokens trained on")
+      .Register((*server)->registry())
+      .Add({{"job", "demo-1"}})
+      .Increment(42);
+  const std::string answer = Get(PortOf((*server)->address()), "/metrics");
+  EXPECT_THAT(answer, HasSubstr("200 OK"));
+  EXPECT_THAT(answer, HasSubstr("paci_tokens_total{job=\"demo-1\"} 42"));
+}
+
+TEST(MetricsServer, ServesNothingElse) {
+  auto server = MetricsServer::Start("127.0.0.1:0");
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_THAT(Get(PortOf((*server)->address()), "/etc/passwd"), HasSubstr("404"));
+}
+
+TEST(MetricsServer, StopsWhenDestroyed) {
+  auto server = MetricsServer::Start("127.0.0.1:0");
+  ASSERT_TRUE(server.ok()) << server.status();
+  const int port = PortOf((*server)->address());
+  server->reset();
+  EXPECT_EQ(Get(port, "/metrics"), "");
+}
+
+TEST(MetricsServer, APortInUseIsAnErrorThatSaysSo) {
+  auto first = MetricsServer::Start("127.0.0.1:0");
+  ASSERT_TRUE(first.ok()) << first.status();
+  auto second = MetricsServer::Start((*first)->address());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr((*first)->address()));
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("Address already in use"));
+}
+
+TEST(MetricsServer, AnAddressOfAnotherMachineIsAnError) {
+  auto server = MetricsServer::Start("192.0.2.1:0");  // set aside for documentation: nobody's
+  EXPECT_EQ(server.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(server.status().message()), HasSubstr("192.0.2.1:0"));
+}
+
+TEST(MetricsServer, WhatIsNotHostAndPortIsRefused) {
+  for (const char* address :
+       {"", "9090", ":9090", "localhost", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
+        "127.0.0.1:80s", "127.0.0.1:80,81", "127.0.0.1:+80", "a b:80", "[]:80", "::1:80"}) {
+    auto server = MetricsServer::Start(address);
+    EXPECT_EQ(server.status().code(), absl::StatusCode::kInvalidArgument) << address;
+    EXPECT_THAT(std::string(server.status().message()), HasSubstr("is not HOST:PORT"));
+  }
+}
+
+}  // namespace
+}  // namespace paci

@@ -1,0 +1,99 @@
+// The small parts of a stage: slots, versions, what the monitor reports.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "worker/stage/slot_ring.h"
+#include "worker/stage/stage_monitor.h"
+#include "worker/stage/version_tracker.h"
+
+namespace paci {
+namespace {
+
+TEST(SlotRing, GivesEachSlotAgainOnlyAfterItsRelease) {
+  SlotRing ring(2);
+  EXPECT_EQ(ring.Take(), 0);
+  EXPECT_EQ(ring.Take(), 1);
+  EXPECT_TRUE(ring.IsFull());
+  ring.Release();
+  EXPECT_FALSE(ring.IsFull());
+  EXPECT_EQ(ring.Take(), 0);
+  EXPECT_TRUE(ring.IsFull());
+}
+
+TEST(VersionTracker, MeasuresUpdatesBetweenForwardAndBackward) {
+  const std::vector<float> sample(4, 1.0f);
+  VersionTracker versions(sample);
+  versions.OnForward();
+  versions.OnForward();
+  EXPECT_EQ(versions.OnBackward().lag, 0);
+  versions.OnStep(sample);
+  versions.OnForward();
+  versions.OnStep(sample);
+  EXPECT_EQ(versions.OnBackward().lag, 2);
+  EXPECT_EQ(versions.OnBackward().lag, 1);
+}
+
+TEST(VersionTracker, MeasuresHowFarTheWeightsMovedRelativeToTheForwards) {
+  VersionTracker versions(std::vector<float>{3, 4});
+  versions.OnForward();
+  versions.OnStep(std::vector<float>{3, 4.5});
+  versions.OnForward();
+  const VersionTracker::Measured first = versions.OnBackward();
+  EXPECT_EQ(first.lag, 1);
+  EXPECT_DOUBLE_EQ(first.drift, 0.1);
+  EXPECT_EQ(versions.OnBackward().drift, 0);
+}
+
+v1::MetricPoint PointOf(uint64_t update) {
+  v1::MetricPoint point;
+  point.set_update(update);
+  return point;
+}
+
+TEST(StageMonitor, RepeatsAPointUntilAReportThatCarriedItIsStored) {
+  StageMonitor monitor{v1::StageStatus()};
+  monitor.OnPoint(PointOf(1));
+  const v1::StageReport first = monitor.MakeReport();
+  ASSERT_EQ(first.points_size(), 1);
+  monitor.OnPoint(PointOf(2));
+  const v1::StageReport second = monitor.MakeReport();
+  ASSERT_EQ(second.points_size(), 2);
+  monitor.OnReportStored(first.sequence());
+  const v1::StageReport third = monitor.MakeReport();
+  ASSERT_EQ(third.points_size(), 1);
+  EXPECT_EQ(third.points(0).update(), 2);
+  monitor.OnReportStored(third.sequence());
+  EXPECT_EQ(monitor.MakeReport().points_size(), 0);
+}
+
+TEST(StageMonitor, NeverOmitsAPointHoweverManyWereNotStored) {
+  StageMonitor monitor{v1::StageStatus()};
+  constexpr int kPoints = 10000;
+  for (int i = 1; i <= kPoints; ++i) monitor.OnPoint(PointOf(i));
+  uint64_t next = 1;
+  while (next <= kPoints) {
+    const v1::StageReport report = monitor.MakeReport();
+    ASSERT_GT(report.points_size(), 0);
+    for (const v1::MetricPoint& point : report.points()) EXPECT_EQ(point.update(), next++);
+    EXPECT_LT(report.ByteSizeLong(), 1 << 20);
+    monitor.OnReportStored(report.sequence());
+  }
+}
+
+TEST(StageMonitor, CountsLagsAndKeepsTheLargestDrift) {
+  StageMonitor monitor{v1::StageStatus()};
+  monitor.OnBackward({1, 0.5});
+  monitor.OnBackward({0, 0.25});
+  monitor.OnBackward({1, 0.25});
+  const v1::StageStatus status = monitor.Status();
+  ASSERT_EQ(status.lag().counts_size(), 2);
+  EXPECT_EQ(status.lag().counts(0), 1);
+  EXPECT_EQ(status.lag().counts(1), 2);
+  EXPECT_EQ(status.drift(), 0.25);
+  EXPECT_EQ(status.drift_max(), 0.5);
+  EXPECT_GT(status.resident_bytes(), 0);
+}
+
+}  // namespace
+}  // namespace paci

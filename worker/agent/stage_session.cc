@@ -1,0 +1,242 @@
+#include "worker/agent/stage_session.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/config/schedule_config.h"
+#include "common/telemetry/log.h"
+
+namespace paci {
+namespace {
+
+v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string& worker_name) {
+  const int64_t index = command.key().stage();
+  const v1::StageAssignment& assignment = command.assignments(index);
+  const auto schedule = MakeSchedule(ScheduleConfigOf(command.spec()), index);
+  v1::StageStatus status;
+  status.set_index(index);
+  status.set_worker_id(assignment.worker_id());
+  status.set_worker_name(worker_name);
+  status.set_state(v1::STAGE_STATE_PREPARING);
+  status.set_first_unit(assignment.first_unit());
+  status.set_end_unit(assignment.end_unit());
+  status.set_in_flight_cap(schedule->InFlightCap());
+  status.mutable_lag()->set_bound(schedule->LagBound());
+  return status;
+}
+
+}  // namespace
+
+StageSession::StageSession(v1::PrepareStage command, std::string worker_name, Transport* transport,
+                           Engine* engine, std::function<void()> on_change)
+    : command_(std::move(command)),
+      transport_(transport),
+      engine_(engine),
+      on_change_(std::move(on_change)),
+      monitor_(InitialStatus(command_, worker_name)),
+      thread_([this] { Run(); }) {
+  pthread_setname_np(thread_.native_handle(), "paci-stage");
+}
+
+StageSession::~StageSession() {
+  Stop(absl::CancelledError("the stage was released"));
+  thread_.join();
+}
+
+void StageSession::Run() {
+  absl::Status status = Prepare();
+  if (status.ok() && AwaitStart()) {
+    monitor_.OnState(v1::STAGE_STATE_RUNNING);
+    on_change_();
+    StageLoop* loop = nullptr;
+    {
+      absl::MutexLock lock(&mutex_);
+      loop = loop_.get();
+    }
+    status = loop->Run();
+  } else if (status.ok()) {
+    absl::MutexLock lock(&mutex_);
+    status = outcome_;
+  }
+  Finish(status);
+}
+
+absl::Status StageSession::Prepare() {
+  BeginConnecting();
+  absl::StatusOr<std::unique_ptr<StageCompute>> compute = engine_->MakeCompute(command_);
+  auto schedule = MakeSchedule(ScheduleConfigOf(command_.spec()), key().stage());
+  absl::Status built = compute.status();
+  if (built.ok()) {
+    compute_ = *std::move(compute);
+    built = compute_->Prepare(StageLoop::SlotCount(*schedule), StageLoop::ReturnCount());
+  }
+  if (!built.ok()) transport_->Cancel(key().job_id(), key().generation());
+  absl::StatusOr<StageChannels> channels = AwaitChannels();
+  if (!built.ok()) return built;
+  if (!channels.ok()) return channels.status();
+  absl::MutexLock lock(&mutex_);
+  if (!outcome_.ok()) return outcome_;
+  loop_ = std::make_unique<StageLoop>(std::move(schedule), compute_.get(), *std::move(channels),
+                                      &monitor_);
+  return absl::OkStatus();
+}
+
+void StageSession::BeginConnecting() {
+  const uint32_t stage = key().stage();
+  const bool is_first = stage == 0;
+  const bool is_last = stage + 1 == command_.spec().pipeline().stages();
+  const absl::Time deadline = absl::Now() + absl::Seconds(command_.connect_seconds());
+  const LinkOptions options{command_.secret(), command_.spec().pipeline().frame_checksums()};
+  {
+    absl::MutexLock lock(&mutex_);
+    pending_channels_ = (is_first ? 0 : 2) + (is_last ? 0 : 2);
+  }
+  const auto store = [this](auto member) {
+    return [this, member](auto channel) {
+      absl::MutexLock lock(&mutex_);
+      --pending_channels_;
+      if (channel.ok()) {
+        connected_.*member = *std::move(channel);
+      } else if (connect_failure_.ok()) {
+        connect_failure_ = channel.status();
+      }
+    };
+  };
+  const auto link = [&](uint32_t from, uint32_t to) {
+    return LinkId{key().job_id(), key().generation(), from, to};
+  };
+  const auto address = [&](uint32_t of) { return command_.assignments(of).data_address(); };
+  if (!is_first) {
+    transport_->Accept(link(stage - 1, stage), options, deadline,
+                       store(&StageChannels::activations_in));
+    transport_->Connect(address(stage - 1), link(stage, stage - 1), options, deadline,
+                        store(&StageChannels::gradients_out));
+  }
+  if (!is_last) {
+    transport_->Accept(link(stage + 1, stage), options, deadline,
+                       store(&StageChannels::gradients_in));
+    transport_->Connect(address(stage + 1), link(stage, stage + 1), options, deadline,
+                        store(&StageChannels::activations_out));
+  }
+}
+
+absl::StatusOr<StageChannels> StageSession::AwaitChannels() {
+  absl::MutexLock lock(&mutex_);
+  const auto is_decided = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return pending_channels_ == 0 || !connect_failure_.ok() || !outcome_.ok();
+  };
+  mutex_.Await(absl::Condition(&is_decided));
+  if (pending_channels_ > 0) {
+    // One link failed, or a stop: the others need not wait for their deadline, and each must have
+    // called back.
+    mutex_.Unlock();
+    transport_->Cancel(key().job_id(), key().generation());
+    mutex_.Lock();
+    mutex_.Await(absl::Condition(
+        +[](int* pending) { return *pending == 0; }, &pending_channels_));
+  }
+  if (!outcome_.ok()) return outcome_;
+  if (!connect_failure_.ok()) {
+    return absl::Status(connect_failure_.code(),
+                        absl::StrCat("stage ", key().stage(), " of job ", key().job_id(),
+                                     " cannot reach a neighbour: ", connect_failure_.message()));
+  }
+  return std::move(connected_);
+}
+
+bool StageSession::AwaitStart() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (phase_ == Phase::kPreparing) phase_ = Phase::kReady;
+  }
+  monitor_.OnState(v1::STAGE_STATE_READY);
+  on_change_();
+  absl::MutexLock lock(&mutex_);
+  const auto is_decided = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return phase_ == Phase::kRunning || !outcome_.ok();
+  };
+  mutex_.Await(absl::Condition(&is_decided));
+  return outcome_.ok();
+}
+
+void StageSession::Finish(const absl::Status& status) {
+  v1::StageState state = v1::STAGE_STATE_FINISHED;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!status.ok()) {
+      state = outcome_.ok() ? v1::STAGE_STATE_FAILED : v1::STAGE_STATE_STOPPED;
+      if (outcome_.ok()) outcome_ = status;
+    }
+    phase_ = Phase::kOver;
+  }
+  const std::string error = status.ok() ? "" : status.ToString();
+  if (state == v1::STAGE_STATE_FAILED) {
+    LogWarning("the stage failed", {{"job", key().job_id()},
+                                    {"stage", key().stage()},
+                                    {"generation", key().generation()},
+                                    {"error", error}});
+  }
+  monitor_.OnState(state, error);
+  on_change_();
+}
+
+absl::Status StageSession::AwaitPrepared() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(
+      +[](Phase* phase) { return *phase != Phase::kPreparing; }, &phase_));
+  return outcome_;
+}
+
+absl::Status StageSession::Start() {
+  absl::MutexLock lock(&mutex_);
+  if (phase_ == Phase::kPreparing) {
+    return absl::FailedPreconditionError("the stage is not prepared yet");
+  }
+  if (!outcome_.ok()) return outcome_;
+  if (phase_ == Phase::kReady) phase_ = Phase::kRunning;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> StageSession::Hold(const v1::HoldStage& command) {
+  absl::MutexLock lock(&mutex_);
+  if (loop_ == nullptr) return absl::FailedPreconditionError("the stage is not prepared yet");
+  if (!command.hold()) {
+    loop_->Resume();
+    return 0;
+  }
+  if (key().stage() == 0) return loop_->HoldAtFirstStage();
+  loop_->HoldAt(command.at_update());
+  return command.at_update();
+}
+
+absl::Status StageSession::Commit(const v1::CommitCheckpoint& command) {
+  const absl::Status committed = engine_->CommitCheckpoint(command_.spec(), command);
+  if (committed.ok()) monitor_.OnCommitted(command.update());
+  return committed;
+}
+
+void StageSession::Stop(const absl::Status& reason) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (phase_ == Phase::kOver) return;
+    if (outcome_.ok()) outcome_ = reason;
+    if (loop_ != nullptr) loop_->Stop(reason);
+  }
+  transport_->Cancel(key().job_id(), key().generation());
+}
+
+bool StageSession::IsOver() const {
+  absl::MutexLock lock(&mutex_);
+  return phase_ == Phase::kOver;
+}
+
+v1::StageReport StageSession::MakeReport() {
+  v1::StageReport report = monitor_.MakeReport();
+  *report.mutable_key() = key();
+  return report;
+}
+
+}  // namespace paci

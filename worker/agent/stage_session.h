@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "common/transport/channel.h"
+#include "paci/v1/worker.pb.h"
+#include "worker/agent/engine.h"
+#include "worker/stage/stage_loop.h"
+
+namespace paci {
+
+// One stage of one generation of a job, held by this worker: from PrepareStage until it is
+// destroyed. Owns the thread "paci-stage", on which the stage's layers are built, connected, and
+// run. Thread-safe.
+class StageSession {
+ public:
+  // `on_change` is called, on any thread, when the stage's state changed or a checkpoint part is
+  // durable.
+  StageSession(v1::PrepareStage command, std::string worker_name, Transport* transport,
+               Engine* engine, std::function<void()> on_change);
+  // Stops the stage and waits for its thread.
+  ~StageSession();
+
+  const v1::StageKey& key() const { return command_.key(); }
+
+  // Blocks until the layers are built and both neighbours are connected, or that has failed.
+  absl::Status AwaitPrepared();
+  // Lets the prepared stage run; FAILED_PRECONDITION if it is not prepared. Again: OK.
+  absl::Status Start();
+  // The update after which the stage is drained.
+  absl::StatusOr<int64_t> Hold(const v1::HoldStage& command);
+  absl::Status Commit(const v1::CommitCheckpoint& command);
+  // Ends what it is doing, preparing included, with `reason`. Returns at once.
+  void Stop(const absl::Status& reason);
+  bool IsOver() const;
+
+  v1::StageReport MakeReport();
+  v1::StageStatus Status() const { return monitor_.Status(); }
+  void OnReportStored(uint64_t sequence) { monitor_.OnReportStored(sequence); }
+
+ private:
+  enum class Phase { kPreparing, kReady, kRunning, kOver };
+
+  void Run();
+  absl::Status Prepare();
+  absl::StatusOr<StageChannels> AwaitChannels();
+  void BeginConnecting();
+  bool AwaitStart();
+  void Finish(const absl::Status& status);
+
+  const v1::PrepareStage command_;
+  Transport* const transport_;
+  Engine* const engine_;
+  const std::function<void()> on_change_;
+  StageMonitor monitor_;
+
+  mutable absl::Mutex mutex_;
+  Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kPreparing;
+  absl::Status outcome_ ABSL_GUARDED_BY(mutex_);  // of preparing; then the reason of a stop
+  int pending_channels_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status connect_failure_ ABSL_GUARDED_BY(mutex_);
+  StageChannels connected_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<StageCompute> compute_;  // made and used on the stage's thread; outlives the loop
+  std::unique_ptr<StageLoop> loop_ ABSL_GUARDED_BY(mutex_);
+
+  std::thread thread_;
+};
+
+}  // namespace paci

@@ -1,0 +1,138 @@
+// paci-worker: parses its flags, listens for its neighbours, serves the coordinator until it is
+// told to leave.
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/metrics_server.h"
+#include "common/transport/tcp/tcp_transport.h"
+#include "worker/agent/agent.h"
+#include "worker/engine/torch_engine.h"
+#include "worker/host.h"
+#include "worker/metrics.h"
+
+namespace paci {
+namespace {
+
+struct Flags {
+  std::string coordinator = "127.0.0.1:7070";
+  std::string name = DefaultWorkerName();
+  std::string data_listen = "127.0.0.1:0";
+  std::string data_advertise;
+  std::string metrics;
+  uint32_t threads = 0;
+  std::string log_level = "warning";
+  std::string log_format = "text";
+  double drain_seconds = 30;
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  app.set_version_flag("--version", absl::StrCat("paci-worker ", kVersion));
+  app.set_config("--config", "", "TOML or INI file with the same keys as the flags");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--coordinator", flags.coordinator, "HOST:PORT of paci-coordinator")
+      ->capture_default_str();
+  app.add_option("--name", flags.name, "how the coordinator and its users call this worker")
+      ->capture_default_str();
+  app.add_option("--data-listen", flags.data_listen,
+                 "HOST:PORT where neighbours connect; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--data-advertise", flags.data_advertise,
+                 "host name or address that neighbours dial; default: the host of --data-listen");
+  app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
+  app.add_option("--threads", flags.threads,
+                 "compute threads of a job that names none; 0: one a core")
+      ->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->capture_default_str();
+  app.add_option("--log-format", flags.log_format, "text or json")->capture_default_str();
+  app.add_option(
+         "--drain-seconds", flags.drain_seconds,
+         "on SIGTERM, how long to go on with the stage at hand; a second signal ends it now")
+      ->capture_default_str();
+}
+
+// Signals come to one thread that waits for them; the others never see one.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// SIGINT or SIGTERM: leave in order; patience over or a second one: leave now. SIGUSR1: the agent
+// is done.
+void AwaitSignals(Agent& agent, const sigset_t& signals, absl::Duration patience) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  if (signal == SIGUSR1) return;
+  const std::string reason = absl::StrCat("the worker was sent SIG", sigabbrev_np(signal));
+  if (agent.Leave(reason, absl::ZeroDuration())) return;
+  LogWarning("finishing the stage at hand before leaving; a second signal ends it now",
+             {{"seconds", absl::ToInt64Seconds(patience)}});
+  const timespec wait = absl::ToTimespec(patience);
+  if (sigtimedwait(&signals, nullptr, &wait) != SIGUSR1) agent.Abort(reason);
+}
+
+absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
+  if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
+    return logging;
+  }
+  auto transport = ListenTcp(flags.data_listen, flags.data_advertise);
+  if (!transport.ok()) return transport.status();
+  std::unique_ptr<MetricsServer> metrics;
+  if (!flags.metrics.empty()) {
+    auto started = MetricsServer::Start(flags.metrics);
+    if (!started.ok()) return started.status();
+    metrics = *std::move(started);
+  }
+
+  const std::unique_ptr<Engine> engine = MakeTorchEngine(flags.threads);
+  AgentOptions options;
+  options.coordinator = flags.coordinator;
+  options.worker_id = RandomWorkerId();
+  options.worker_name = flags.name;
+  options.info = DescribeHost(flags.threads);
+  options.info.set_data_address((*transport)->address());
+  options.info.set_metrics_address(metrics ? metrics->address() : "");
+  Agent agent(options, transport->get(), engine.get());
+  const auto collector = std::make_shared<WorkerMetrics>(&agent);
+  if (metrics) metrics->Expose(collector);
+  LogInfo("paci-worker is up", {{"name", flags.name}, {"data", (*transport)->address()}});
+
+  std::thread waiter([&] { AwaitSignals(agent, signals, absl::Seconds(flags.drain_seconds)); });
+  pthread_setname_np(waiter.native_handle(), "paci-signals");
+  agent.Run();
+  pthread_kill(waiter.native_handle(), SIGUSR1);
+  waiter.join();
+  metrics.reset();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace paci
+
+int main(int argc, char** argv) {
+  const sigset_t signals = paci::BlockSignals();
+  CLI::App app("paci-worker holds one stage at a time of the pipelines that a coordinator runs.");
+  paci::Flags flags;
+  paci::AddFlags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const absl::Status status = paci::RunWorker(flags, signals);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "paci-worker: %s\n", std::string(status.message()).c_str());
+  return 1;
+}

@@ -1,0 +1,348 @@
+#include "worker/stage/stage_loop.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace paci {
+namespace {
+
+google::protobuf::Timestamp TimestampNow() {
+  const absl::Time now = absl::Now();
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(absl::ToUnixSeconds(now));
+  stamp.set_nanos((now - absl::FromUnixSeconds(stamp.seconds())) / absl::Nanoseconds(1));
+  return stamp;
+}
+
+Activity ActivityOf(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kForward:
+      return Activity::kForward;
+    case ActionKind::kBackward:
+      return Activity::kBackward;
+    case ActionKind::kStep:
+      return Activity::kUpdate;
+    case ActionKind::kEvaluate:
+      return Activity::kEvaluate;
+    case ActionKind::kCheckpoint:
+      return Activity::kCheckpoint;
+  }
+  return Activity::kOther;
+}
+
+Activity ActivityOf(Wait wait) {
+  switch (wait) {
+    case Wait::kActivation:
+    case Wait::kEvaluation:
+      return Activity::kWaitActivation;
+    case Wait::kGradient:
+      return Activity::kWaitGradient;
+    case Wait::kNone:
+    case Wait::kFinished:
+      return Activity::kWaitSend;
+    case Wait::kHold:
+      return Activity::kOther;
+  }
+  return Activity::kOther;
+}
+
+}  // namespace
+
+int StageLoop::SlotCount(const Schedule& schedule) {
+  // One more than can be in flight, so that the next activation arrives during the work on this
+  // one.
+  return static_cast<int>(schedule.InFlightCap()) + 1;
+}
+
+StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
+                     StageChannels channels, StageMonitor* monitor)
+    : schedule_(std::move(schedule)),
+      compute_(compute),
+      monitor_(monitor),
+      slots_(SlotCount(*schedule_)),
+      versions_(compute->WeightSample()),
+      channels_(std::move(channels)) {}
+
+StageLoop::~StageLoop() = default;
+
+void StageLoop::Stop(const absl::Status& reason) { inbox_.Fail(reason); }
+
+int64_t StageLoop::HoldAtFirstStage() {
+  const int64_t a = schedule_->config().accumulation;
+  int64_t hold_at = 0;
+  inbox_.Update([&](Arrivals& arrivals) {
+    // `activations` counts the micro-batches that the first stage has begun.
+    hold_at = (arrivals.activations + a - 1) / a * a;
+    arrivals.hold_at = hold_at;
+  });
+  return hold_at / a;
+}
+
+void StageLoop::HoldAt(int64_t at_update) {
+  const int64_t hold_at = at_update * schedule_->config().accumulation;
+  inbox_.Update([&](Arrivals& arrivals) { arrivals.hold_at = hold_at; });
+}
+
+void StageLoop::Resume() {
+  inbox_.Update([](Arrivals& arrivals) { arrivals.hold_at = kNoHold; });
+}
+
+absl::Status StageLoop::Run() {
+  const absl::Status status = RunSchedule();
+  if (!status.ok()) CloseChannels(status);
+  return status;
+}
+
+absl::Status StageLoop::RunSchedule() {
+  started_ = booked_ = Clock::now();
+  for (;;) {
+    PostActivations();
+    PostGradients();
+    absl::StatusOr<std::optional<Action>> action = AwaitAction();
+    if (!action.ok()) return action.status();
+    if (!action->has_value()) return absl::OkStatus();
+    Book(Activity::kOther);
+    if (absl::Status done = Perform(**action); !done.ok()) return done;
+    Book(ActivityOf((*action)->kind));
+    if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
+    monitor_->OnProgress(state_, /*is_held=*/false);
+  }
+}
+
+absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
+  TakeArrivals(inbox_.Get());
+  for (;;) {
+    const Decision decision = schedule_->Next(state_);
+    if (decision.wait == Wait::kFinished && !IsSendPending()) return std::nullopt;
+    if (!arrivals_.failure.ok()) return arrivals_.failure;
+    if (decision.action && !IsAwaitingSend(*decision.action)) {
+      if (MayBegin(*decision.action)) return decision.action;
+      TakeArrivals(inbox_.Get());
+      continue;
+    }
+    Book(Activity::kOther);
+    monitor_->OnProgress(state_, decision.wait == Wait::kHold);
+    TakeArrivals(inbox_.Wait());
+    Book(ActivityOf(decision.wait));
+    PostActivations();
+    PostGradients();
+  }
+}
+
+bool StageLoop::MayBegin(Action action) {
+  if (action.kind != ActionKind::kForward || !schedule_->is_first()) return true;
+  bool is_allowed = false;
+  inbox_.Update([&](Arrivals& arrivals) {
+    is_allowed = action.index < arrivals.hold_at;
+    if (is_allowed) arrivals.activations = action.index + 1;
+  });
+  return is_allowed;
+}
+
+void StageLoop::TakeArrivals(const Arrivals& arrivals) {
+  arrivals_ = arrivals;
+  if (!schedule_->is_first()) {
+    state_.activations = arrivals.activations;
+    state_.evaluation_activations = arrivals.evaluation_activations;
+  }
+  state_.gradients = arrivals.gradients;
+  state_.hold_at = arrivals.hold_at;
+  while (!leaving_slots_.empty() && leaving_slots_.front().outputs_sent <= arrivals.outputs_sent &&
+         leaving_slots_.front().gradients_sent <= arrivals.gradients_sent) {
+    leaving_slots_.pop_front();
+    slots_.Release();
+  }
+}
+
+bool StageLoop::IsAwaitingSend(Action action) const {
+  const bool takes_slot =
+      action.kind == ActionKind::kForward || action.kind == ActionKind::kEvaluate;
+  if (takes_slot && schedule_->is_first()) return slots_.IsFull();
+  // The gradient is here, so the peer has the output; the network may not have said so yet.
+  if (action.kind == ActionKind::kBackward) return arrivals_.outputs_sent < output_order_.front();
+  return false;
+}
+
+bool StageLoop::IsSendPending() const {
+  return arrivals_.outputs_sent < outputs_queued_ || arrivals_.gradients_sent < gradients_queued_;
+}
+
+absl::Status StageLoop::Perform(Action action) {
+  switch (action.kind) {
+    case ActionKind::kForward:
+      return Forward(action.index);
+    case ActionKind::kBackward:
+      return Backward(action.index);
+    case ActionKind::kStep:
+      return Step(action.index);
+    case ActionKind::kEvaluate:
+      return Evaluate(action.index);
+    case ActionKind::kCheckpoint:
+      return Checkpoint();
+  }
+  return absl::InternalError(absl::StrCat("no such action: ", ToString(action)));
+}
+
+int StageLoop::TakeSlotForInput() {
+  if (schedule_->is_first()) return slots_.Take();
+  const int slot = arriving_slots_.front();
+  arriving_slots_.pop_front();
+  return slot;
+}
+
+absl::Status StageLoop::Forward(int64_t micro_batch) {
+  const int slot = TakeSlotForInput();
+  absl::StatusOr<absl::Span<const std::byte>> output = compute_->Forward(micro_batch, slot);
+  if (!output.ok()) return output.status();
+  SendOutput(FrameKind::kActivation, micro_batch, *output);
+  in_flight_slots_.push_back(slot);
+  output_order_.push_back(outputs_queued_);
+  versions_.OnForward();
+  ++state_.forwards;
+  return absl::OkStatus();
+}
+
+absl::Status StageLoop::Backward(int64_t micro_batch) {
+  const int slot = in_flight_slots_.front();
+  const int return_index = static_cast<int>(micro_batch % ReturnCount());
+  monitor_->OnBackward(versions_.OnBackward());
+  absl::StatusOr<absl::Span<const std::byte>> gradient =
+      compute_->Backward(micro_batch, slot, return_index);
+  if (!gradient.ok()) return gradient.status();
+  SendGradient(micro_batch, *gradient);
+  in_flight_slots_.pop_front();
+  output_order_.pop_front();
+  leaving_slots_.push_back({0, gradients_queued_});
+  ++state_.backwards;
+  return absl::OkStatus();
+}
+
+absl::Status StageLoop::Step(int64_t update) {
+  absl::StatusOr<StageCompute::StepResult> result = compute_->Step(update);
+  if (!result.ok()) return result.status();
+  versions_.OnStep(compute_->WeightSample());
+  ++state_.updates;
+  monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped);
+  CountBytes();
+  if (schedule_->is_last()) {
+    v1::MetricPoint point = PointNow();
+    if (result->loss) point.set_loss(*result->loss);
+    point.set_learning_rate(result->learning_rate);
+    monitor_->OnPoint(std::move(point));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StageLoop::Evaluate(int64_t index) {
+  const int slot = TakeSlotForInput();
+  absl::StatusOr<absl::Span<const std::byte>> output = compute_->Evaluate(index, slot);
+  if (!output.ok()) return output.status();
+  SendOutput(FrameKind::kEvaluation, index, *output);
+  leaving_slots_.push_back({outputs_queued_, 0});
+  ++state_.evaluations;
+  const Milestones& milestones = schedule_->config().milestones;
+  if (schedule_->is_last() && state_.evaluations == milestones.EvaluationsDue(state_.updates)) {
+    v1::MetricPoint point = PointNow();
+    point.set_validation_loss(compute_->TakeEvaluationLoss());
+    monitor_->OnPoint(std::move(point));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StageLoop::Checkpoint() {
+  absl::StatusOr<v1::CheckpointPart> part = compute_->Checkpoint(state_.updates);
+  if (!part.ok()) return part.status();
+  monitor_->OnCheckpoint(*std::move(part));
+  ++state_.checkpoints;
+  return absl::OkStatus();
+}
+
+v1::MetricPoint StageLoop::PointNow() const {
+  v1::MetricPoint point;
+  point.set_update(state_.updates);
+  *point.mutable_time() = TimestampNow();
+  point.set_elapsed_seconds(std::chrono::duration<double>(Clock::now() - started_).count());
+  return point;
+}
+
+void StageLoop::PostActivations() {
+  if (schedule_->is_first()) return;
+  while (!slots_.IsFull()) {
+    const std::optional<Action> next = schedule_->NextActivation(posted_);
+    if (!next) return;
+    const bool is_training = next->kind == ActionKind::kForward;
+    const int slot = slots_.Take();
+    arriving_slots_.push_back(slot);
+    ++(is_training ? posted_.activations : posted_.evaluation_activations);
+    const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation, 0,
+                       static_cast<uint64_t>(next->index)};
+    channels_.activations_in->Receive(tag, compute_->Input(slot), [=, this](absl::Status status) {
+      if (!status.ok()) return inbox_.Fail(status);
+      inbox_.Update([=](Arrivals& arrivals) {
+        ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
+      });
+    });
+  }
+}
+
+void StageLoop::PostGradients() {
+  if (schedule_->is_last()) return;
+  while (posted_.gradients < state_.backwards + ReturnCount() &&
+         posted_.gradients < schedule_->config().MicroBatches()) {
+    const FrameTag tag{FrameKind::kGradient, 0, static_cast<uint64_t>(posted_.gradients)};
+    const int return_index = static_cast<int>(posted_.gradients % ReturnCount());
+    ++posted_.gradients;
+    channels_.gradients_in->Receive(
+        tag, compute_->OutputGradient(return_index), [this](absl::Status status) {
+          if (!status.ok()) return inbox_.Fail(status);
+          inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients; });
+        });
+  }
+}
+
+void StageLoop::SendOutput(FrameKind kind, int64_t index, absl::Span<const std::byte> output) {
+  if (schedule_->is_last()) return;
+  ++outputs_queued_;
+  const FrameTag tag{kind, 0, static_cast<uint64_t>(index)};
+  channels_.activations_out->Send(tag, output, [this](absl::Status status) {
+    if (!status.ok()) return inbox_.Fail(status);
+    inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
+  });
+}
+
+void StageLoop::SendGradient(int64_t micro_batch, absl::Span<const std::byte> gradient) {
+  if (schedule_->is_first()) return;
+  ++gradients_queued_;
+  const FrameTag tag{FrameKind::kGradient, 0, static_cast<uint64_t>(micro_batch)};
+  channels_.gradients_out->Send(tag, gradient, [this](absl::Status status) {
+    if (!status.ok()) return inbox_.Fail(status);
+    inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });
+  });
+}
+
+void StageLoop::CloseChannels(const absl::Status& reason) {
+  if (channels_.activations_in) channels_.activations_in->Close(reason);
+  if (channels_.activations_out) channels_.activations_out->Close(reason);
+  if (channels_.gradients_in) channels_.gradients_in->Close(reason);
+  if (channels_.gradients_out) channels_.gradients_out->Close(reason);
+}
+
+void StageLoop::CountBytes() {
+  uint64_t sent = 0;
+  uint64_t received = 0;
+  if (channels_.activations_out) sent += channels_.activations_out->stats().payload_bytes;
+  if (channels_.gradients_out) sent += channels_.gradients_out->stats().payload_bytes;
+  if (channels_.activations_in) received += channels_.activations_in->stats().payload_bytes;
+  if (channels_.gradients_in) received += channels_.gradients_in->stats().payload_bytes;
+  monitor_->OnBytes(sent, received);
+}
+
+void StageLoop::Book(Activity activity) {
+  const Clock::time_point now = Clock::now();
+  monitor_->OnActivity(activity, absl::FromChrono(now - booked_));
+  booked_ = now;
+}
+
+}  // namespace paci

@@ -1,0 +1,119 @@
+#pragma once
+
+// One stage of a pipeline, running: asks its Schedule what comes next, has its StageCompute do it,
+// and moves frames to and from its two neighbours. Every schedule runs in this one loop; it blocks
+// on arrivals and never polls. No LibTorch in here, so that the loop is tested, emulated and
+// measured without.
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "common/schedule/schedule.h"
+#include "common/transport/channel.h"
+#include "worker/stage/compute.h"
+#include "worker/stage/inbox.h"
+#include "worker/stage/slot_ring.h"
+#include "worker/stage/stage_monitor.h"
+#include "worker/stage/version_tracker.h"
+
+namespace paci {
+
+// A stage's ends of its four channels; those of a neighbour that does not exist are null.
+struct StageChannels {
+  std::unique_ptr<ReceiveChannel> activations_in;
+  std::unique_ptr<SendChannel> activations_out;
+  std::unique_ptr<ReceiveChannel> gradients_in;
+  std::unique_ptr<SendChannel> gradients_out;
+};
+
+// Run on one thread, once; Stop and Hold are thread-safe. The compute must be prepared with
+// SlotCount and ReturnCount buffers, and outlives the loop, as does the monitor.
+class StageLoop {
+ public:
+  static int SlotCount(const Schedule& schedule);
+  static int ReturnCount() { return 2; }
+
+  StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute, StageChannels channels,
+            StageMonitor* monitor);
+  ~StageLoop();
+
+  // Trains until the schedule is finished and the last frame has left. Errors: the first failure of
+  // a channel or of the compute; the reason given to Stop.
+  absl::Status Run();
+
+  // Ends Run with `reason` after the action at hand.
+  void Stop(const absl::Status& reason);
+
+  // A pause: no micro-batch of a later update than those that are begun. At the first stage
+  // `at_update` is chosen here and returned; elsewhere it is what the first stage chose.
+  int64_t HoldAtFirstStage();
+  void HoldAt(int64_t at_update);
+  void Resume();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  absl::Status RunSchedule();
+  // Waits until there is something to do. nullopt: finished.
+  absl::StatusOr<std::optional<Action>> AwaitAction();
+  // What the action needs beside its inputs: a free slot, an output that has left.
+  bool IsAwaitingSend(Action action) const;
+  bool IsSendPending() const;
+  // The first stage's forward against a hold that came in the meantime.
+  bool MayBegin(Action action);
+  absl::Status Perform(Action action);
+  absl::Status Forward(int64_t micro_batch);
+  absl::Status Backward(int64_t micro_batch);
+  absl::Status Step(int64_t update);
+  absl::Status Evaluate(int64_t index);
+  absl::Status Checkpoint();
+
+  void TakeArrivals(const Arrivals& arrivals);
+  void PostActivations();
+  void PostGradients();
+  void SendOutput(FrameKind kind, int64_t index, absl::Span<const std::byte> output);
+  void SendGradient(int64_t micro_batch, absl::Span<const std::byte> gradient);
+  int TakeSlotForInput();
+  void CountBytes();
+  // So that the neighbours learn at once of a failure here.
+  void CloseChannels(const absl::Status& reason);
+  v1::MetricPoint PointNow() const;
+  // Books the time since the last call to `activity`.
+  void Book(Activity activity);
+
+  const std::unique_ptr<Schedule> schedule_;
+  StageCompute* const compute_;
+  StageMonitor* const monitor_;
+  Inbox inbox_;
+
+  // The rest is touched by the thread of Run only.
+  StageState state_;
+  Arrivals arrivals_;
+  StageState
+      posted_;  // activations, gradients and evaluation_activations for which a receive was posted
+  SlotRing slots_;
+  std::deque<int> arriving_slots_;   // posted, not yet used; oldest first
+  std::deque<int> in_flight_slots_;  // of the micro-batches in flight, oldest first
+  // Slots whose action is done, in order, and how many sends must be through before they are free.
+  struct Leaving {
+    int64_t outputs_sent;
+    int64_t gradients_sent;
+  };
+  std::deque<Leaving> leaving_slots_;
+  int64_t outputs_queued_ = 0;
+  int64_t gradients_queued_ = 0;
+  std::deque<int64_t>
+      output_order_;  // for each micro-batch in flight: outputs queued when its output was
+  VersionTracker versions_;
+  Clock::time_point started_;
+  Clock::time_point booked_;
+
+  // Last: destroyed first, so that no callback outlives what it touches.
+  StageChannels channels_;
+};
+
+}  // namespace paci

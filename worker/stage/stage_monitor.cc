@@ -1,0 +1,142 @@
+#include "worker/stage/stage_monitor.h"
+
+#include <algorithm>
+
+#include "common/telemetry/process_memory.h"
+
+namespace paci {
+namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+bool IsOver(v1::StageState state) {
+  return state == v1::STAGE_STATE_FINISHED || state == v1::STAGE_STATE_FAILED ||
+         state == v1::STAGE_STATE_STOPPED;
+}
+
+void AddSeconds(v1::ActivitySeconds& seconds, Activity activity, double elapsed) {
+  switch (activity) {
+    case Activity::kForward:
+      return seconds.set_forward(seconds.forward() + elapsed);
+    case Activity::kBackward:
+      return seconds.set_backward(seconds.backward() + elapsed);
+    case Activity::kUpdate:
+      return seconds.set_update(seconds.update() + elapsed);
+    case Activity::kEvaluate:
+      return seconds.set_evaluate(seconds.evaluate() + elapsed);
+    case Activity::kCheckpoint:
+      return seconds.set_checkpoint(seconds.checkpoint() + elapsed);
+    case Activity::kWaitActivation:
+      return seconds.set_wait_activation(seconds.wait_activation() + elapsed);
+    case Activity::kWaitGradient:
+      return seconds.set_wait_gradient(seconds.wait_gradient() + elapsed);
+    case Activity::kWaitSend:
+      return seconds.set_wait_send(seconds.wait_send() + elapsed);
+    case Activity::kOther:
+      return seconds.set_other(seconds.other() + elapsed);
+  }
+}
+
+}  // namespace
+
+StageMonitor::StageMonitor(v1::StageStatus initial) : status_(std::move(initial)) {}
+
+void StageMonitor::OnState(v1::StageState state, const std::string& error) {
+  absl::MutexLock lock(&mutex_);
+  if (state == v1::STAGE_STATE_RUNNING) started_ = std::chrono::steady_clock::now();
+  if (IsOver(state) && started_.has_value()) status_.set_running_seconds(SecondsSince(*started_));
+  status_.set_state(state);
+  status_.set_error(error);
+}
+
+void StageMonitor::OnProgress(const StageState& state, bool is_held) {
+  absl::MutexLock lock(&mutex_);
+  status_.set_forwards(state.forwards);
+  status_.set_backwards(state.backwards);
+  status_.set_updates(state.updates);
+  status_.set_in_flight(state.InFlight());
+  is_held_ = is_held;
+}
+
+void StageMonitor::OnActivity(Activity activity, absl::Duration elapsed) {
+  absl::MutexLock lock(&mutex_);
+  AddSeconds(*status_.mutable_activity(), activity, absl::ToDoubleSeconds(elapsed));
+}
+
+void StageMonitor::OnBackward(const VersionTracker::Measured& measured) {
+  absl::MutexLock lock(&mutex_);
+  auto& counts = *status_.mutable_lag()->mutable_counts();
+  while (counts.size() <= measured.lag) counts.Add(0);
+  counts.Set(measured.lag, counts.Get(measured.lag) + 1);
+  status_.set_drift(measured.drift);
+  status_.set_drift_max(std::max(status_.drift_max(), measured.drift));
+}
+
+void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_skipped) {
+  absl::MutexLock lock(&mutex_);
+  status_.set_learning_rate(learning_rate);
+  status_.set_gradient_norm(gradient_norm);
+  if (is_skipped) status_.set_skipped_updates(status_.skipped_updates() + 1);
+}
+
+void StageMonitor::OnBytes(uint64_t sent, uint64_t received) {
+  absl::MutexLock lock(&mutex_);
+  status_.set_sent_bytes(sent);
+  status_.set_received_bytes(received);
+}
+
+void StageMonitor::OnPoint(v1::MetricPoint point) {
+  absl::MutexLock lock(&mutex_);
+  points_.push_back(std::move(point));
+}
+
+void StageMonitor::OnCheckpoint(v1::CheckpointPart part) {
+  absl::MutexLock lock(&mutex_);
+  checkpoints_.push_back(std::move(part));
+}
+
+v1::StageStatus StageMonitor::Status() const {
+  const absl::StatusOr<ProcessMemory> memory = ReadProcessMemory();
+  absl::MutexLock lock(&mutex_);
+  v1::StageStatus status = status_;
+  if (!IsOver(status.state()) && started_.has_value()) {
+    status.set_running_seconds(SecondsSince(*started_));
+  }
+  if (memory.ok()) {
+    status.set_resident_bytes(memory->resident_bytes);
+    status.set_peak_resident_bytes(memory->peak_resident_bytes);
+  }
+  return status;
+}
+
+v1::StageReport StageMonitor::MakeReport() {
+  v1::StageReport report;
+  *report.mutable_status() = Status();
+  absl::MutexLock lock(&mutex_);
+  report.set_sequence(++sequence_);
+  report.set_held(is_held_);
+  const size_t count = std::min(points_.size(), kMaxPointsPerReport);
+  for (size_t i = 0; i < count; ++i) *report.add_points() = points_[i];
+  reported_.emplace_back(sequence_, points_stored_ + count);
+  for (const v1::CheckpointPart& part : checkpoints_) *report.add_checkpoints() = part;
+  return report;
+}
+
+void StageMonitor::OnReportStored(uint64_t sequence) {
+  absl::MutexLock lock(&mutex_);
+  while (!reported_.empty() && reported_.front().first <= sequence) {
+    for (; points_stored_ < reported_.front().second; ++points_stored_) points_.pop_front();
+    reported_.pop_front();
+  }
+}
+
+void StageMonitor::OnCommitted(uint64_t update) {
+  absl::MutexLock lock(&mutex_);
+  const auto is_committed = [update](const v1::CheckpointPart& p) { return p.update() <= update; };
+  checkpoints_.erase(std::remove_if(checkpoints_.begin(), checkpoints_.end(), is_committed),
+                     checkpoints_.end());
+}
+
+}  // namespace paci

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/schedule/schedule.h"
+#include "paci/v1/worker.pb.h"
+#include "worker/stage/version_tracker.h"
+
+namespace paci {
+
+// What a stage's wall-clock is spent on; the fields of v1::ActivitySeconds.
+enum class Activity {
+  kForward,
+  kBackward,
+  kUpdate,
+  kEvaluate,
+  kCheckpoint,
+  kWaitActivation,
+  kWaitGradient,
+  kWaitSend,
+  kOther,
+};
+
+// What is known of a running stage: the loop writes, reports and /metrics read. Thread-safe.
+class StageMonitor {
+ public:
+  // `initial` carries the fields that never change: index, worker, units, caps and bounds.
+  explicit StageMonitor(v1::StageStatus initial);
+
+  // From the stage's thread.
+  void OnState(v1::StageState state, const std::string& error = "");
+  void OnProgress(const StageState& state, bool is_held);
+  void OnActivity(Activity activity, absl::Duration elapsed);
+  void OnBackward(const VersionTracker::Measured& measured);
+  void OnStep(double learning_rate, double gradient_norm, bool is_skipped);
+  void OnBytes(uint64_t sent, uint64_t received);
+  void OnPoint(v1::MetricPoint point);
+  void OnCheckpoint(v1::CheckpointPart part);
+
+  v1::StageStatus Status() const;
+
+  // The next report: the status, and the records that no acknowledged report carried. `key` is
+  // filled by the caller.
+  v1::StageReport MakeReport();
+  // Reports up to `sequence` are stored at the other end: their records need not be said again.
+  void OnReportStored(uint64_t sequence);
+  // The checkpoint of `update` has its manifest.
+  void OnCommitted(uint64_t update);
+
+ private:
+  // Keeps a report well below a message's limit of 4 MiB.
+  static constexpr size_t kMaxPointsPerReport = 4096;
+
+  mutable absl::Mutex mutex_;
+  v1::StageStatus status_ ABSL_GUARDED_BY(mutex_);
+  std::optional<std::chrono::steady_clock::time_point> started_ ABSL_GUARDED_BY(mutex_);
+  bool is_held_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<v1::MetricPoint> points_ ABSL_GUARDED_BY(mutex_);  // not acknowledged, oldest first
+  uint64_t points_stored_ ABSL_GUARDED_BY(mutex_) = 0;          // acknowledged and dropped
+  // (report, points ever made up to it) of each report that is not acknowledged.
+  std::deque<std::pair<uint64_t, uint64_t>> reported_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::CheckpointPart> checkpoints_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace paci
