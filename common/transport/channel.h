@@ -49,6 +49,10 @@ struct LinkId {
 // "job kjv-1, generation 2, stage 0 -> 1"
 std::string ToString(const LinkId& link);
 
+// OK if the frame that came is the one that comes next; else INVALID_ARGUMENT naming both.
+absl::Status CheckFrame(const LinkId& link, const FrameTag& expected, size_t expected_bytes,
+                        const FrameTag& got, uint64_t got_bytes);
+
 struct ChannelStats {
   uint64_t frames = 0;
   uint64_t payload_bytes = 0;

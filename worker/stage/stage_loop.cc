@@ -4,17 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/rpc/timestamp.h"
 
 namespace paci {
 namespace {
-
-google::protobuf::Timestamp TimestampNow() {
-  const absl::Time now = absl::Now();
-  google::protobuf::Timestamp stamp;
-  stamp.set_seconds(absl::ToUnixSeconds(now));
-  stamp.set_nanos((now - absl::FromUnixSeconds(stamp.seconds())) / absl::Nanoseconds(1));
-  return stamp;
-}
 
 Activity ActivityOf(ActionKind kind) {
   switch (kind) {
@@ -262,7 +255,7 @@ absl::Status StageLoop::Checkpoint() {
 v1::MetricPoint StageLoop::PointNow() const {
   v1::MetricPoint point;
   point.set_update(state_.updates);
-  *point.mutable_time() = TimestampNow();
+  *point.mutable_time() = ToTimestamp(absl::Now());
   point.set_elapsed_seconds(std::chrono::duration<double>(Clock::now() - started_).count());
   return point;
 }

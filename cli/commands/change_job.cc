@@ -1,0 +1,80 @@
+#include "absl/strings/str_cat.h"
+#include "cli/client.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/print.h"
+#include "cli/format/escape.h"
+#include "cli/format/names.h"
+
+namespace paci::cli {
+namespace {
+
+// "job tiny-1 is Pausing: the pipeline drains to the end of update 12"
+std::string NowIs(const v1::Job& job) {
+  return absl::StrCat("job ", EscapeLine(job.id()), " is ", StateName(job.state()),
+                      job.reason().empty() ? "" : ": ", EscapeLine(job.reason()), "\n");
+}
+
+// A verb that asks for a change of one job's state and prints the job that comes back.
+template <typename Request>
+Verb ChangeVerb(const std::string& name, const std::string& summary, const std::string& description,
+                Client::Method<Jobs, Request, v1::Job> method) {
+  const auto job_id = std::make_shared<std::string>();
+  const auto run = [job_id, method](const Context& context) -> absl::Status {
+    absl::StatusOr<Client> client = Client::Create(context.globals);
+    if (!client.ok()) return client.status();
+    Request request;
+    request.set_job_id(*job_id);
+    const auto job = client->Call(method, request);
+    if (!job.ok()) return job.status();
+    return Print(context, *job, [&] { return NowIs(*job); });
+  };
+  return {.name = name,
+          .summary = summary,
+          .description = description,
+          .example = absl::StrCat("pacictl ", name, " tiny-1"),
+          .arguments = {JobArgument(job_id.get())},
+          .run = run};
+}
+
+absl::Status Delete(const Context& context, const std::string& job_id) {
+  absl::StatusOr<Client> client = Client::Create(context.globals);
+  if (!client.ok()) return client.status();
+  v1::DeleteJobRequest request;
+  request.set_job_id(job_id);
+  const auto deleted = client->Call(&Jobs::DeleteJob, request);
+  if (!deleted.ok()) return deleted.status();
+  return Print(context, *deleted,
+               [&] { return absl::StrCat("job ", EscapeLine(job_id), " is deleted\n"); });
+}
+
+}  // namespace
+
+Verb CancelVerb() {
+  return ChangeVerb<v1::CancelJobRequest>("cancel", "Stop a job for good",
+                                          "Its workers are freed; checkpoints that are complete "
+                                          "stay.",
+                                          &Jobs::CancelJob);
+}
+
+Verb PauseVerb() {
+  return ChangeVerb<v1::PauseJobRequest>(
+      "pause", "Let a running job's pipeline drain, and hold it there",
+      "The job keeps its workers. It is Pausing until every stage has finished the same update.",
+      &Jobs::PauseJob);
+}
+
+Verb ResumeVerb() {
+  return ChangeVerb<v1::ResumeJobRequest>("resume", "Let a paused job go on", "", &Jobs::ResumeJob);
+}
+
+Verb DeleteVerb() {
+  const auto job_id = std::make_shared<std::string>();
+  return {.name = "delete",
+          .summary = "Forget a job that has ended",
+          .description = "Its events and metrics go; its checkpoints stay.",
+          .example = "pacictl delete tiny-1",
+          .arguments = {JobArgument(job_id.get())},
+          .run = [job_id](const Context& context) { return Delete(context, *job_id); }};
+}
+
+}  // namespace paci::cli

@@ -1,0 +1,12 @@
+#include "cli/commands/commands.h"
+
+namespace paci::cli {
+
+std::vector<Verb> AllVerbs() {
+  return {SubmitVerb(), ValidateVerb(), ListVerb(),    DescribeVerb(),
+          WatchVerb(),  EventsVerb(),   MetricsVerb(), CancelVerb(),
+          PauseVerb(),  ResumeVerb(),   DeleteVerb(),  WorkersVerb(),
+          DrainVerb(),  GenerateVerb(), VersionVerb(), CompletionVerb()};
+}
+
+}  // namespace paci::cli

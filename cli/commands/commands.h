@@ -1,0 +1,29 @@
+#pragma once
+
+#include <vector>
+
+#include "cli/verb.h"
+
+namespace paci::cli {
+
+Verb SubmitVerb();
+Verb ValidateVerb();
+Verb ListVerb();
+Verb DescribeVerb();
+Verb WatchVerb();
+Verb EventsVerb();
+Verb MetricsVerb();
+Verb CancelVerb();
+Verb PauseVerb();
+Verb ResumeVerb();
+Verb DeleteVerb();
+Verb WorkersVerb();
+Verb DrainVerb();
+Verb GenerateVerb();
+Verb VersionVerb();
+Verb CompletionVerb();
+
+// In the order that help shows.
+std::vector<Verb> AllVerbs();
+
+}  // namespace paci::cli

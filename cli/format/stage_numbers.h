@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "paci/v1/job.pb.h"
+
+namespace paci::cli {
+
+// What a person asks of a stage, computed from what it reports. Each is pure.
+
+// Share of its running time that a stage computed: (forward + backward + update) / running. 0
+// before it runs.
+double BusyShare(const v1::StageStatus& stage);
+
+// Version lag over every backward so far.
+uint64_t LagMax(const v1::LagStatus& lag);
+double LagMean(const v1::LagStatus& lag);
+
+// Which layers stage [first_unit, end_unit) holds of a model of `layers` blocks: "embedding, 1-2",
+// "3-4", "5, head".
+std::string UnitsText(const v1::StageStatus& stage, uint32_t layers);
+
+// "93%", or "-" before the stage runs.
+std::string BusyText(const v1::StageStatus& stage);
+// "1/2": the largest lag seen beside its bound.
+std::string LagText(const v1::LagStatus& lag);
+
+}  // namespace paci::cli

@@ -1,0 +1,185 @@
+// The table of job_key.h. A new key of a job file is a field in job.proto and a row here.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/job_key.h"
+#include "common/schedule/schedule.h"
+
+namespace paci {
+namespace {
+
+using Kind = KeyDefault::Kind;
+
+constexpr double kMaxUpdates = 1e12;
+constexpr double kMaxUint32 = 4294967295;
+constexpr double kMaxSeed = 9007199254740991;  // 2^53 - 1: a JSON number holds it exactly
+
+constexpr KeyDefault Required() { return {Kind::kRequired}; }
+constexpr KeyDefault RequiredUnlessEmulated() { return {Kind::kRequiredUnlessEmulated}; }
+constexpr KeyDefault Constant(absl::string_view text) { return {Kind::kConstant, text}; }
+constexpr KeyDefault Derived(absl::string_view how, std::string (*derive)(const v1::JobSpec&)) {
+  return {Kind::kDerived, how, derive};
+}
+
+constexpr Range Between(double min, double max) { return {min, max}; }
+constexpr Range From(double min) { return {min}; }
+constexpr Range Above(double min) {
+  Range range = {min};
+  range.excludes_min = true;
+  return range;
+}
+constexpr Range FromBelow(double min, double max) {
+  Range range = {min, max};
+  range.excludes_max = true;
+  return range;
+}
+
+std::vector<std::string> Schedules() {
+  std::vector<std::string> names;
+  for (const Preset& preset : Presets()) names.emplace_back(preset.name);
+  return names;
+}
+std::vector<std::string> Optimizers() { return {"adamw"}; }
+std::vector<std::string> Devices() { return {"cpu", "cuda"}; }
+
+std::string DefaultVocabulary(const v1::JobSpec& spec) {
+  return spec.data().tokenizer() == v1::TOKENIZER_UINT16 ? "50257" : "256";
+}
+std::string DefaultAccumulation(const v1::JobSpec& spec) {
+  return absl::StrCat(std::max(spec.pipeline().stages(), 2u) - 1);
+}
+std::string DefaultPartitionBy(const v1::JobSpec& spec) {
+  return spec.pipeline().order() == v1::ORDER_STRICT ? "flops" : "measured";
+}
+std::string DefaultWarmup(const v1::JobSpec& spec) {
+  const uint64_t percent = (spec.train().updates() + 99) / 100;
+  return absl::StrCat(std::min<uint64_t>(percent, static_cast<uint64_t>(kMaxUint32)));
+}
+std::string DefaultEvalEvery(const v1::JobSpec& spec) {
+  if (spec.data().validation().empty()) return "0";
+  return absl::StrCat(std::max<uint64_t>(spec.train().updates() / 10, 1));
+}
+
+// path, type, default, range, unit, documentation, choices
+constexpr JobKey kKeys[] = {
+    {"name", KeyType::kName, Required(), {}, "", "What the job is called; its id is made of it."},
+
+    {"model.layers", KeyType::kCount, Required(), Between(1, 1024), "", "Transformer blocks."},
+    {"model.hidden", KeyType::kCount, Required(), Between(1, 65536), "",
+     "Width of the residual stream; divisible by `heads`."},
+    {"model.heads", KeyType::kCount, Required(), Between(1, 1024), "", "Attention heads."},
+    {"model.context", KeyType::kCount, Required(), Between(1, 1048576), "tokens",
+     "Length of a sequence."},
+    {"model.vocabulary", KeyType::kCount,
+     Derived("256 with `tokenizer: bytes`, 50257 with `uint16`", DefaultVocabulary),
+     Between(1, 16777216), "",
+     "Token ids are 0 to `vocabulary` - 1. The head has weights of its own."},
+    {"model.dropout", KeyType::kNumber, Constant("0"), FromBelow(0, 1), "",
+     "Probability of dropping an element of the embedding, the attention and each residual branch, "
+     "in training."},
+
+    {"data.train", KeyType::kPath, RequiredUnlessEmulated(), Between(0, 4096), "",
+     "Training text, a path as the workers see it."},
+    {"data.validation", KeyType::kPath, Constant(""), Between(0, 4096), "",
+     "Validation text, a path as the workers see it; empty: no validation."},
+    {"data.tokenizer",
+     KeyType::kChoice,
+     Constant("bytes"),
+     {},
+     "",
+     "`bytes`: a token is a byte of the file. `uint16`: the file is little-endian 16-bit token "
+     "ids, "
+     "as nanoGPT's `.bin`."},
+
+    {"pipeline.stages", KeyType::kCount, Required(), Between(1, 1024), "",
+     "Stages of the pipeline; each takes one worker."},
+    {"pipeline.schedule",
+     KeyType::kChoice,
+     Constant("paci"),
+     {},
+     "",
+     "What a stage does next, and when its weights change; see Schedules.",
+     Schedules},
+    {"pipeline.accumulation", KeyType::kCount,
+     Derived("`stages` - 1, at least 1", DefaultAccumulation), Between(1, 65536), "micro-batches",
+     "Micro-batches an update. With `paci`, `stages` - 1 or more keeps the version lag at 1."},
+    {"pipeline.micro_batch", KeyType::kCount, Constant("4"), Between(1, 65536), "sequences",
+     "Sequences that pass the pipeline together."},
+    {"pipeline.order",
+     KeyType::kChoice,
+     Constant("drain_first"),
+     {},
+     "",
+     "`drain_first`: a stage answers arrivals, gradients first. `strict`: it goes by count and not "
+     "by arrival, so that two runs give the same bits."},
+    {"pipeline.partition_by",
+     KeyType::kChoice,
+     Derived("`measured`, with `order: strict` `flops`", DefaultPartitionBy),
+     {},
+     "",
+     "What balances the stages: seconds per layer that the workers measure, or arithmetic per "
+     "layer, which gives the same partition every time."},
+    {"pipeline.partition", KeyType::kCounts, Constant("[]"), Between(1, 1026), "",
+     "Units of each stage, where the embedding, every block and the head are a unit; empty: "
+     "balanced."},
+    {"pipeline.frame_checksums",
+     KeyType::kBool,
+     Constant("true"),
+     {},
+     "",
+     "Whether each frame between stages carries a checksum of its payload."},
+
+    {"optimizer.name", KeyType::kChoice, Constant("adamw"), {}, "", "The optimizer.", Optimizers},
+    {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},
+    {"optimizer.beta1", KeyType::kNumber, Constant("0.9"), FromBelow(0, 1), "",
+     "Decay of the first moment."},
+    {"optimizer.beta2", KeyType::kNumber, Constant("0.95"), FromBelow(0, 1), "",
+     "Decay of the second moment."},
+    {"optimizer.eps", KeyType::kNumber, Constant("1e-8"), Above(0), "",
+     "Added to the root of the second moment."},
+    {"optimizer.weight_decay", KeyType::kNumber, Constant("0.1"), From(0), "",
+     "Decoupled decay of matrices and embeddings; biases and norms have none."},
+    {"optimizer.warmup_updates", KeyType::kCount,
+     Derived("1% of `train.updates`, rounded up", DefaultWarmup), Between(0, kMaxUint32), "updates",
+     "Linear rise of the learning rate to `lr`."},
+    {"optimizer.lr_floor", KeyType::kNumber, Constant("0.1"), Between(0, 1), "",
+     "The cosine after the warm-up ends at `lr` * `lr_floor`, at update `train.updates`."},
+    {"optimizer.clip_norm", KeyType::kNumber, Constant("1.0"), From(0), "",
+     "Bound on the 2-norm of a stage's gradient of an update; 0: no clipping."},
+
+    {"train.updates", KeyType::kCount, Required(), Between(1, kMaxUpdates), "updates",
+     "Optimizer steps of every stage."},
+    {"train.seed", KeyType::kCount, Constant("1"), Between(0, kMaxSeed), "",
+     "Of weights, sample order and dropout."},
+    {"train.eval_every", KeyType::kCount,
+     Derived("with `data.validation` a tenth of `updates`, at least 1; else 0", DefaultEvalEvery),
+     Between(0, kMaxUpdates), "updates",
+     "Between validations; there is one before the first and after the last update, too. 0: none."},
+    {"train.eval_batches", KeyType::kCount, Constant("16"), Between(0, 1000000), "micro-batches",
+     "Length of a validation."},
+    {"train.threads", KeyType::kCount, Constant("0"), Between(0, 1024), "",
+     "Compute threads of a worker; 0: the worker's own setting."},
+    {"train.device", KeyType::kChoice, Constant("cpu"), {}, "", "Where stages compute.", Devices},
+
+    {"checkpoint.dir", KeyType::kPath, Constant(""), Between(0, 4096), "",
+     "Folder of checkpoints, a path as the workers see it; empty: no checkpoints."},
+    {"checkpoint.every", KeyType::kCount, Constant("0"), Between(0, kMaxUpdates), "updates",
+     "Between checkpoints; there is one after the last update, too. 0: only that one."},
+    {"checkpoint.keep", KeyType::kCount, Constant("2"), Between(1, 1000000), "checkpoints",
+     "Newest complete checkpoints that are kept."},
+
+    {"emulation.forward_seconds", KeyType::kSeconds, Required(), Between(0, 3600), "seconds",
+     "Of a stage, per micro-batch."},
+    {"emulation.backward_seconds", KeyType::kSeconds, Required(), Between(0, 3600), "seconds",
+     "Of a stage, per micro-batch."},
+    {"emulation.update_seconds", KeyType::kSeconds, Constant("0s"), Between(0, 3600), "seconds",
+     "Of a stage, per update."},
+};
+
+}  // namespace
+
+absl::Span<const JobKey> JobKeys() { return kKeys; }
+
+}  // namespace paci

@@ -1,0 +1,241 @@
+#include "common/config/job_rules.h"
+
+#include <numeric>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/job_key.h"
+#include "common/config/key_value.h"
+#include "common/config/spec_field.h"
+
+namespace paci {
+namespace {
+
+// Products of counts are taken as doubles: they cannot overflow, and the limits need no exactness.
+constexpr double kMaxParameters = 1e12;
+constexpr double kMaxActivationBytes = 16.0 * (1ull << 30);
+constexpr double kMaxLogitsBytes = 256.0 * (1ull << 30);
+constexpr double kMaxTokens = 1e18;
+constexpr double kFloatBytes = 4;
+
+double Double(uint64_t value) { return static_cast<double>(value); }
+
+double TokensOfMicroBatch(const v1::JobSpec& spec) {
+  return Double(spec.pipeline().micro_batch()) * Double(spec.model().context());
+}
+
+// Matrices and embeddings; what is left out is a share of 1/hidden.
+double Parameters(const v1::ModelSpec& model) {
+  const double hidden = Double(model.hidden());
+  return hidden * (12 * hidden * Double(model.layers()) + 2 * Double(model.vocabulary()) +
+                   Double(model.context()));
+}
+
+std::string HeadsDivideHidden(const v1::JobSpec& spec) {
+  const v1::ModelSpec& model = spec.model();
+  if (model.hidden() % model.heads() == 0) return "";
+  const uint32_t below = model.hidden() / model.heads() * model.heads();
+  const std::string nearest =
+      below > 0 ? absl::StrCat(below, " or ", below + model.heads()) : absl::StrCat(model.heads());
+  return absl::StrCat(model.hidden(), " is not divisible by model.heads ", model.heads(),
+                      "; expected for example ", nearest);
+}
+
+std::string TrainingHasAFile(const v1::JobSpec& spec) {
+  if (!spec.data().train().empty() || spec.has_emulation()) return "";
+  return "is empty; expected the path of a file to train on";
+}
+
+std::string VocabularyHoldsBytes(const v1::JobSpec& spec) {
+  if (spec.data().tokenizer() != v1::TOKENIZER_BYTES) return "";
+  if (spec.model().vocabulary() >= 256) return "";
+  return absl::StrCat(spec.model().vocabulary(),
+                      " is less than the 256 values of a byte; expected at least 256 with "
+                      "data.tokenizer bytes");
+}
+
+std::string VocabularyFitsUint16(const v1::JobSpec& spec) {
+  if (spec.data().tokenizer() != v1::TOKENIZER_UINT16) return "";
+  if (spec.model().vocabulary() <= 65536) return "";
+  return absl::StrCat(spec.model().vocabulary(),
+                      " is more than 16 bits can say; expected at most 65536 with data.tokenizer "
+                      "uint16");
+}
+
+std::string ModelIsOfBearableSize(const v1::JobSpec& spec) {
+  const double parameters = Parameters(spec.model());
+  if (parameters <= kMaxParameters) return "";
+  return absl::StrCat("about ", parameters, " parameters in all; expected at most ",
+                      kMaxParameters);
+}
+
+std::string ActivationIsOfBearableSize(const v1::JobSpec& spec) {
+  const double bytes = TokensOfMicroBatch(spec) * Double(spec.model().hidden()) * kFloatBytes;
+  if (bytes <= kMaxActivationBytes) return "";
+  return absl::StrCat("an activation of ", spec.pipeline().micro_batch(), " x ",
+                      spec.model().context(), " x ", spec.model().hidden(), " floats has ", bytes,
+                      " bytes; expected at most 16 GiB, so a smaller micro_batch or model.context");
+}
+
+std::string LogitsAreOfBearableSize(const v1::JobSpec& spec) {
+  const double bytes = TokensOfMicroBatch(spec) * Double(spec.model().vocabulary()) * kFloatBytes;
+  if (bytes <= kMaxLogitsBytes) return "";
+  return absl::StrCat("logits of ", spec.pipeline().micro_batch(), " x ", spec.model().context(),
+                      " x ", spec.model().vocabulary(), " floats have ", bytes,
+                      " bytes; expected at most 256 GiB, so a smaller micro_batch");
+}
+
+std::string TokensCanBeCounted(const v1::JobSpec& spec) {
+  const double tokens = Double(spec.train().updates()) * Double(spec.pipeline().accumulation()) *
+                        TokensOfMicroBatch(spec);
+  if (tokens <= kMaxTokens) return "";
+  return absl::StrCat(spec.train().updates(), " updates take ", tokens,
+                      " tokens; expected at most ", kMaxTokens);
+}
+
+std::string StagesHaveAUnitEach(const v1::JobSpec& spec) {
+  const uint32_t units = spec.model().layers() + 2;
+  if (spec.pipeline().stages() <= units) return "";
+  return absl::StrCat(spec.pipeline().stages(), " stages are more than the ", units,
+                      " units of the model (embedding, ", spec.model().layers(),
+                      " blocks, head); expected at most ", units);
+}
+
+std::string PartitionHasAnEntryAStage(const v1::JobSpec& spec) {
+  const v1::PipelineSpec& pipeline = spec.pipeline();
+  if (pipeline.partition().empty() ||
+      pipeline.partition_size() == static_cast<int>(pipeline.stages())) {
+    return "";
+  }
+  return absl::StrCat("[", absl::StrJoin(pipeline.partition(), ", "), "] has ",
+                      pipeline.partition_size(), " entries; expected one for each of the ",
+                      pipeline.stages(), " stages");
+}
+
+std::string PartitionHasEveryUnit(const v1::JobSpec& spec) {
+  const auto& partition = spec.pipeline().partition();
+  const uint64_t sum = std::accumulate(partition.begin(), partition.end(), uint64_t{0});
+  const uint64_t units = spec.model().layers() + 2;
+  if (partition.empty() || sum == units) return "";
+  return absl::StrCat("[", absl::StrJoin(partition, ", "), "] adds up to ", sum, "; expected ",
+                      units, ": the embedding, ", spec.model().layers(), " blocks and the head");
+}
+
+std::string WarmupEnds(const v1::JobSpec& spec) {
+  if (spec.optimizer().warmup_updates() <= spec.train().updates()) return "";
+  return absl::StrCat(spec.optimizer().warmup_updates(), " is more than train.updates ",
+                      spec.train().updates(), "; expected at most that");
+}
+
+std::string ValidationHasAFile(const v1::JobSpec& spec) {
+  if (spec.train().eval_every() == 0 || !spec.data().validation().empty() || spec.has_emulation()) {
+    return "";
+  }
+  return absl::StrCat(spec.train().eval_every(),
+                      " asks for validation, and data.validation is empty; expected a file there, "
+                      "or 0 here");
+}
+
+std::string ValidationHasBatches(const v1::JobSpec& spec) {
+  if (spec.train().eval_every() == 0 || spec.train().eval_batches() > 0) return "";
+  return absl::StrCat("0 leaves nothing to validate on; expected at least 1 with train.eval_every ",
+                      spec.train().eval_every());
+}
+
+std::string CheckpointsHaveAFolder(const v1::JobSpec& spec) {
+  if (spec.checkpoint().every() == 0 || !spec.checkpoint().dir().empty()) return "";
+  return absl::StrCat(
+      spec.checkpoint().every(),
+      " asks for checkpoints, and checkpoint.dir is empty; expected a folder there, "
+      "or 0 here");
+}
+
+std::vector<JobRule> MakeRules() {
+  return {
+      {{"model.hidden", "model.heads"}, "`hidden` is divisible by `heads`.", HeadsDivideHidden},
+      {{"data.train"}, "`data.train` is not empty, except with an `emulation`.", TrainingHasAFile},
+      {{"model.vocabulary", "data.tokenizer"},
+       "With `tokenizer: bytes`, `vocabulary` is at least 256.",
+       VocabularyHoldsBytes},
+      {{"model.vocabulary", "data.tokenizer"},
+       "With `tokenizer: uint16`, `vocabulary` is at most 65536.",
+       VocabularyFitsUint16},
+      {{"model.layers", "model.hidden", "model.vocabulary", "model.context"},
+       "The model has at most 10^12 parameters.",
+       ModelIsOfBearableSize},
+      {{"pipeline.stages", "model.layers"},
+       "`stages` is at most `layers` + 2: the embedding, every block and the head are a unit, and "
+       "a "
+       "stage has at least one.",
+       StagesHaveAUnitEach},
+      {{"pipeline.partition", "pipeline.stages"},
+       "`partition` is empty or has an entry a stage.",
+       PartitionHasAnEntryAStage},
+      {{"pipeline.partition", "model.layers"},
+       "The entries of `partition` add up to `layers` + 2.",
+       PartitionHasEveryUnit},
+      {{"pipeline.micro_batch", "model.context", "model.hidden"},
+       "The activation of a micro-batch, `micro_batch` x `context` x `hidden` floats, has at most "
+       "16 GiB.",
+       ActivationIsOfBearableSize},
+      {{"pipeline.micro_batch", "model.context", "model.vocabulary"},
+       "The logits of a micro-batch, `micro_batch` x `context` x `vocabulary` floats, have at most "
+       "256 GiB.",
+       LogitsAreOfBearableSize},
+      {{"optimizer.warmup_updates", "train.updates"},
+       "`warmup_updates` is at most `train.updates`.",
+       WarmupEnds},
+      {{"train.updates", "pipeline.accumulation", "pipeline.micro_batch", "model.context"},
+       "The run has at most 10^18 tokens.",
+       TokensCanBeCounted},
+      {{"train.eval_every", "data.validation"},
+       "`eval_every` above 0 needs `data.validation`, except with an `emulation`.",
+       ValidationHasAFile},
+      {{"train.eval_batches", "train.eval_every"},
+       "`eval_every` above 0 needs `eval_batches` of at least 1.",
+       ValidationHasBatches},
+      {{"checkpoint.every", "checkpoint.dir"},
+       "`checkpoint.every` above 0 needs `checkpoint.dir`.",
+       CheckpointsHaveAFolder},
+  };
+}
+
+}  // namespace
+
+const std::vector<JobRule>& JobRules() {
+  static const auto* const rules = new std::vector<JobRule>(MakeRules());
+  return *rules;
+}
+
+std::vector<JobProblem> BrokenRules(const v1::JobSpec& spec,
+                                    const std::set<absl::string_view>& wrong_keys) {
+  std::vector<JobProblem> broken;
+  for (const JobRule& rule : JobRules()) {
+    const bool can_be_judged = absl::c_none_of(
+        rule.keys, [&](absl::string_view key) { return wrong_keys.count(key) > 0; });
+    if (!can_be_judged) continue;
+    std::string text = rule.problem(spec);
+    if (!text.empty()) broken.push_back({&rule, std::move(text)});
+  }
+  return broken;
+}
+
+absl::Status ValidateSpec(const v1::JobSpec& spec) {
+  std::vector<std::string> lines;
+  std::set<absl::string_view> wrong_keys;
+  for (const JobKey& key : JobKeys()) {
+    if (IsOptionalSection(key.section()) && !HasSection(spec, key.section())) continue;
+    const std::string problem = ProblemOf(key, GetField(spec, key));
+    if (problem.empty()) continue;
+    wrong_keys.insert(key.path);
+    lines.push_back(absl::StrCat(key.path, ": ", problem));
+  }
+  for (const JobProblem& problem : BrokenRules(spec, wrong_keys)) {
+    lines.push_back(absl::StrCat(problem.rule->keys[0], ": ", problem.text));
+  }
+  if (lines.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(lines, "\n"));
+}
+
+}  // namespace paci

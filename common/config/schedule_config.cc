@@ -1,0 +1,33 @@
+#include "common/config/schedule_config.h"
+
+namespace paci {
+namespace {
+
+Milestones MilestonesOf(const v1::JobSpec& spec) {
+  Milestones milestones;
+  milestones.updates = static_cast<int64_t>(spec.train().updates());
+  if (spec.has_emulation()) return milestones;
+  if (!spec.data().validation().empty()) {
+    milestones.eval_every = static_cast<int64_t>(spec.train().eval_every());
+    milestones.eval_batches = spec.train().eval_batches();
+  }
+  if (!spec.checkpoint().dir().empty()) {
+    milestones.checkpoint_every = static_cast<int64_t>(spec.checkpoint().every());
+    milestones.checkpoint_last = true;
+  }
+  return milestones;
+}
+
+}  // namespace
+
+ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec) {
+  ScheduleConfig config;
+  config.stages = spec.pipeline().stages();
+  config.accumulation = spec.pipeline().accumulation();
+  config.order = spec.pipeline().order() == v1::ORDER_STRICT ? Order::kStrict : Order::kDrainFirst;
+  config.boundary = FindPreset(spec.pipeline().schedule())->boundary;
+  config.milestones = MilestonesOf(spec);
+  return config;
+}
+
+}  // namespace paci

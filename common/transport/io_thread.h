@@ -1,0 +1,29 @@
+#pragma once
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <functional>
+#include <thread>
+
+namespace paci {
+
+// The thread "paci-io" and what runs on it. A transport and its channels share one: all their state
+// is touched there only, so that none of it needs a lock. Thread-safe.
+class IoThread {
+ public:
+  IoThread();
+  // Not on the thread itself. What was posted and has not begun is dropped.
+  ~IoThread();
+
+  asio::io_context& context() { return context_; }
+  void Post(std::function<void()> task);
+  // Runs `task` on the thread and waits for its end. Not on the thread itself.
+  void RunAndWait(std::function<void()> task);
+
+ private:
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::thread thread_;
+};
+
+}  // namespace paci

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/transport/channel.h"
+
+namespace paci {
+
+struct TcpOptions {
+  std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
+  std::string advertise_host;          // what neighbours dial; empty: the host of `listen`
+  absl::Duration handshake_timeout = absl::Seconds(5);
+  int max_pending_handshakes =
+      64;  // connections that have not proved themselves; more are closed at once
+};
+
+// Channels over TCP, one connection each (tcp/wire.h has the bytes). One thread, "paci-io", however
+// many links. Errors: INVALID_ARGUMENT for an address that is none, UNAVAILABLE when it cannot be
+// listened on.
+absl::StatusOr<std::unique_ptr<Transport>> ListenTcp(const TcpOptions& options);
+
+}  // namespace paci

@@ -1,0 +1,262 @@
+#include "coordinator/job/controller.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/timestamp.h"
+
+namespace paci {
+
+Controller::Controller(ControllerOptions options, StoreContents contents, absl::Time now)
+    : options_(std::move(options)),
+      next_job_number_(contents.next_job_number),
+      next_event_sequence_(contents.next_event_sequence),
+      last_tick_(now) {
+  for (StoredJob& stored : contents.jobs) {
+    const std::string id = stored.job.id();
+    job_order_[stored.number] = id;
+    if (!stored.request_id.empty()) job_of_request_[stored.request_id] = id;
+    JobRecord& record = jobs_[id];
+    for (const v1::StageStatus& status : stored.job.stages()) {
+      record.stages.emplace_back().status = status;
+    }
+    record.stored = std::move(stored);
+    record.job().clear_stages();
+    Adopt(record, now);
+  }
+}
+
+// A job of the store, after a start of the coordinator. Nothing is known of its workers yet.
+void Controller::Adopt(JobRecord& record, absl::Time now) {
+  if (!IsPlaced(record.job().state())) return;
+  if (record.job().state() == v1::JOB_STATE_PLACING ||
+      record.job().state() == v1::JOB_STATE_PREPARING) {
+    return Requeue(record, "the coordinator started again before the job ran; it is placed anew",
+                   now);
+  }
+  record.job().mutable_progress()->set_tokens_per_second(0);
+  for (StageRecord& stage : record.stages) {
+    stage.is_started = true;
+    stage.is_prepared = true;
+    // Whether it is held, its first report says.
+    stage.needs_resume = false;
+    stage.status.set_state(v1::STAGE_STATE_LOST);
+    stage.status.set_error("it has not come back since the coordinator started again");
+    stage.is_awaited = true;
+    stage.lost_deadline = now + options_.adoption;
+  }
+  AddEvent(record, "CoordinatorStarted",
+           absl::StrCat("the coordinator started again; the job's ", record.stages.size(),
+                        " workers have ", absl::FormatDuration(options_.adoption), " to come back"),
+           now);
+  MarkChanged(record);
+}
+
+absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, absl::Time now) {
+  if (const auto known = job_of_request_.find(request.request_id());
+      !request.request_id().empty() && known != job_of_request_.end()) {
+    const JobRecord& record = jobs_.at(known->second);
+    if (google::protobuf::util::MessageDifferencer::Equals(record.spec(), request.spec())) {
+      return record.ToProto();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("request_id ", request.request_id(), " made job ", known->second,
+                     " of another spec; use a new request_id for a new job"));
+  }
+  if (jobs_.size() >= options_.max_jobs) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the store holds ", jobs_.size(),
+                     " jobs, which is its limit; delete jobs that have ended"));
+  }
+  const uint64_t number = next_job_number_++;
+  const std::string id = absl::StrCat(request.spec().name(), "-", number);
+  JobRecord& record = jobs_[id];
+  record.stored.number = number;
+  record.stored.request_id = request.request_id();
+  record.job().set_id(id);
+  *record.job().mutable_spec() = request.spec();
+  record.job().set_state(v1::JOB_STATE_PENDING);
+  record.job().set_reason("submitted");
+  *record.job().mutable_created() = ToTimestamp(now);
+  record.job().mutable_progress();
+  job_order_[number] = id;
+  if (!request.request_id().empty()) job_of_request_[request.request_id()] = id;
+  AddEvent(record, "Submitted",
+           absl::StrCat("submitted for ", request.spec().pipeline().stages(), " stages and ",
+                        request.spec().train().updates(), " updates"),
+           now);
+  MarkChanged(record);
+  Settle(now);
+  return record.ToProto();
+}
+
+absl::StatusOr<v1::Job> Controller::ChangeByUser(const std::string& job_id, JobTrigger trigger,
+                                                 absl::string_view reason, absl::Time now) {
+  const absl::StatusOr<JobRecord*> record = Find(job_id);
+  if (!record.ok()) return record.status();
+  const absl::StatusOr<JobTransition> transition =
+      FindTransition(job_id, (*record)->job().state(), trigger);
+  if (!transition.ok()) return transition.status();
+  Change(**record, *transition, reason, now);
+  Advance(**record, now);
+  Settle(now);
+  return (*record)->ToProto();
+}
+
+absl::StatusOr<v1::Job> Controller::Cancel(const std::string& job_id, absl::Time now) {
+  const absl::StatusOr<v1::Job> job = Get(job_id);
+  if (!job.ok() || job->state() == v1::JOB_STATE_CANCELLED) return job;
+  return ChangeByUser(job_id, JobTrigger::kCancel, "cancelled by a user", now);
+}
+
+absl::StatusOr<v1::Job> Controller::Pause(const std::string& job_id, absl::Time now) {
+  const absl::StatusOr<v1::Job> job = Get(job_id);
+  if (!job.ok() || job->state() == v1::JOB_STATE_PAUSING || job->state() == v1::JOB_STATE_PAUSED) {
+    return job;
+  }
+  return ChangeByUser(job_id, JobTrigger::kPause,
+                      "paused by a user; the pipeline drains to the end of an update", now);
+}
+
+absl::StatusOr<v1::Job> Controller::Resume(const std::string& job_id, absl::Time now) {
+  const absl::StatusOr<v1::Job> job = Get(job_id);
+  if (!job.ok() || job->state() == v1::JOB_STATE_RUNNING) return job;
+  return ChangeByUser(job_id, JobTrigger::kResume, "resumed by a user", now);
+}
+
+absl::Status Controller::Delete(const std::string& job_id, absl::Time /*now*/) {
+  const absl::StatusOr<JobRecord*> record = Find(job_id);
+  if (!record.ok()) return record.status();
+  if (!IsEnded((*record)->job().state())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job_id, " is ", ToString((*record)->job().state()),
+                     ": it cannot be deleted before it has ended; cancel it first"));
+  }
+  job_order_.erase((*record)->stored.number);
+  job_of_request_.erase((*record)->stored.request_id);
+  changed_jobs_.erase(job_id);
+  effects_.writes.deleted_jobs.push_back(job_id);
+  Note(LogLevel::kInfo, "the job was deleted", job_id);
+  jobs_.erase(job_id);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<JobRecord*> Controller::Find(const std::string& job_id) {
+  const auto it = jobs_.find(job_id);
+  if (it == jobs_.end())
+    return absl::NotFoundError(absl::StrCat("there is no job \"", job_id, "\""));
+  return &it->second;
+}
+
+void Controller::Change(JobRecord& record, const JobTransition& transition,
+                        absl::string_view reason, absl::Time now) {
+  v1::Job& job = record.job();
+  job.set_state(transition.to);
+  job.set_reason(std::string(reason));
+  if (transition.to == v1::JOB_STATE_RUNNING && !job.has_started()) {
+    *job.mutable_started() = ToTimestamp(now);
+  }
+  if (transition.trigger == JobTrigger::kPause) {
+    record.held_at_update.reset();
+    for (StageRecord& stage : record.stages) stage.is_hold_confirmed = stage.is_held = false;
+  }
+  AddEvent(record, transition.event, reason, now);
+  MarkChanged(record);
+  if (IsEnded(transition.to)) {
+    *job.mutable_finished() = ToTimestamp(now);
+    job.mutable_progress()->set_eta_seconds(0);
+    ReleaseStages(record, reason, now);
+  }
+}
+
+void Controller::Change(JobRecord& record, JobTrigger trigger, absl::string_view reason,
+                        absl::Time now) {
+  const absl::StatusOr<JobTransition> transition =
+      FindTransition(record.job().id(), record.job().state(), trigger);
+  if (!transition.ok()) {
+    return Note(LogLevel::kError, std::string(transition.status().message()), record.job().id());
+  }
+  Change(record, *transition, reason, now);
+}
+
+void Controller::AddEvent(const JobRecord& record, absl::string_view type, absl::string_view reason,
+                          absl::Time now) {
+  v1::Event& event = effects_.writes.events.emplace_back();
+  event.set_sequence(next_event_sequence_++);
+  *event.mutable_time() = ToTimestamp(now);
+  event.set_job_id(record.job().id());
+  event.set_generation(record.job().generation());
+  event.set_type(std::string(type));
+  event.set_reason(std::string(reason));
+}
+
+void Controller::Note(LogLevel level, std::string message, absl::string_view job_id,
+                      absl::string_view worker) {
+  effects_.notes.push_back({level, std::move(message), std::string(job_id), std::string(worker)});
+}
+
+void Controller::Settle(absl::Time now) {
+  LetGo(now);
+  PlaceWaitingJobs(now);
+}
+
+void Controller::Tick(absl::Time now) {
+  if (const absl::Duration gap = now - last_tick_; gap > options_.tick * 10) {
+    // The coordinator itself stood still: what was said to it meanwhile is still to be read.
+    Note(LogLevel::kWarning, absl::StrCat("the coordinator stood still for ",
+                                          absl::FormatDuration(gap), "; leases are extended"));
+    for (auto& [id, worker] : registry_.workers()) worker.last_seen += gap;
+    for (auto& [id, record] : jobs_) {
+      for (StageRecord& stage : record.stages) stage.lost_deadline += gap;
+    }
+  }
+  last_tick_ = now;
+  ExpireWorkers(now);
+  ExpireGenerations(now);
+  for (auto& [id, record] : jobs_) {
+    if (!IsPlaced(record.job().state())) continue;
+    ExpireStages(record, now);
+    Advance(record, now);
+  }
+  Settle(now);
+}
+
+Effects Controller::TakeEffects() {
+  for (const std::string& id : changed_jobs_) {
+    const JobRecord& record = jobs_.at(id);
+    StoredJob stored = record.stored;
+    stored.job = record.ToProto();
+    effects_.writes.jobs.push_back(std::move(stored));
+  }
+  changed_jobs_.clear();
+  return std::exchange(effects_, Effects());
+}
+
+absl::StatusOr<v1::Job> Controller::Get(const std::string& job_id) const {
+  const auto it = jobs_.find(job_id);
+  if (it == jobs_.end())
+    return absl::NotFoundError(absl::StrCat("there is no job \"", job_id, "\""));
+  return it->second.ToProto();
+}
+
+std::vector<v1::Job> Controller::List() const {
+  std::vector<v1::Job> jobs;
+  for (auto it = job_order_.rbegin(); it != job_order_.rend(); ++it) {
+    jobs.push_back(jobs_.at(it->second).ToProto());
+  }
+  return jobs;
+}
+
+std::vector<v1::Worker> Controller::Workers() const {
+  std::vector<v1::Worker> workers;
+  for (const auto& [id, worker] : registry_.workers()) workers.push_back(ToProto(worker));
+  std::stable_sort(workers.begin(), workers.end(), [](const v1::Worker& a, const v1::Worker& b) {
+    return ComesBefore(a.name(), b.name());
+  });
+  return workers;
+}
+
+}  // namespace paci

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "coordinator/job/effects.h"
+#include "coordinator/job/job_machine.h"
+#include "coordinator/job/next_command.h"
+#include "coordinator/job/records.h"
+#include "coordinator/job/registry.h"
+#include "paci/v1/job.pb.h"
+#include "paci/v1/worker.pb.h"
+
+namespace paci {
+
+struct ControllerOptions {
+  absl::Duration lease = absl::Seconds(5);  // silence after which a worker counts as lost
+  absl::Duration report_interval = absl::Seconds(1);
+  // After a start of the coordinator: how long a running job waits for its workers to come back.
+  // They dial with a backoff of up to 5 s.
+  absl::Duration adoption = absl::Seconds(20);
+  // From the first failure that is only a lost neighbour to the choice of the cause.
+  absl::Duration failure_grace = absl::Seconds(2);
+  // A worker that is lost and holds nothing is listed so long.
+  absl::Duration forget_lost_worker = absl::Minutes(10);
+  // Between two Ticks, at most; a longer gap was the coordinator's own and is no worker's silence.
+  absl::Duration tick = absl::Milliseconds(100);
+  CommandDeadlines commands;
+  size_t max_jobs = 10000;      // in the store
+  size_t max_workers = 4096;    // known
+  size_t max_generations = 64;  // Generate calls that wait
+  // Makes the secret of a generation of a job: unpredictable, except in tests.
+  std::function<std::string()> make_secret;
+};
+
+// The coordinator's decisions: what users and workers say goes in, with the time; what is to be
+// done about it comes out of TakeEffects. Nothing a call returns may be told to anyone before the
+// effects have been carried out. Single-threaded.
+class Controller {
+ public:
+  Controller(ControllerOptions options, StoreContents contents, absl::Time now);
+
+  // Users. The errors are those of JobService in job.proto. Each verb is idempotent: a job that is
+  // already what it would make of it stays so.
+  absl::StatusOr<v1::Job> Submit(const v1::SubmitJobRequest& request, absl::Time now);
+  absl::StatusOr<v1::Job> Cancel(const std::string& job_id, absl::Time now);
+  absl::StatusOr<v1::Job> Pause(const std::string& job_id, absl::Time now);
+  absl::StatusOr<v1::Job> Resume(const std::string& job_id, absl::Time now);
+  absl::Status Delete(const std::string& job_id, absl::Time now);
+  absl::StatusOr<v1::Worker> Drain(const std::string& worker, absl::Time now);
+  // If OK, the outcome comes as an effect, at the latest a tick after `deadline`.
+  absl::Status Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
+                        absl::Time deadline, absl::Time now);
+
+  // Workers. Messages of a stream that is not the newest of its worker are ignored.
+  void OnHello(StreamId stream, v1::Hello hello, absl::Time now);
+  void OnMessage(StreamId stream, const v1::WorkerMessage& message, absl::Time now);
+  void OnStreamLost(StreamId stream, absl::string_view why, absl::Time now);
+
+  // Time passes. Called every `options.tick`.
+  void Tick(absl::Time now);
+
+  Effects TakeEffects();
+
+  // Reads.
+  absl::StatusOr<v1::Job> Get(const std::string& job_id) const;
+  std::vector<v1::Job> List() const;  // newest first
+  std::vector<v1::Worker> Workers() const;
+
+ private:
+  struct Generation {
+    CommandInFlight command;
+    GenerateTicket ticket;
+    std::string worker_id;
+  };
+
+  // controller.cc: how jobs change.
+  absl::StatusOr<JobRecord*> Find(const std::string& job_id);
+  void Change(JobRecord& record, const JobTransition& transition, absl::string_view reason,
+              absl::Time now);
+  // The same for a transition that the caller knows to be legal.
+  void Change(JobRecord& record, JobTrigger trigger, absl::string_view reason, absl::Time now);
+  absl::StatusOr<v1::Job> ChangeByUser(const std::string& job_id, JobTrigger trigger,
+                                       absl::string_view reason, absl::Time now);
+  void AddEvent(const JobRecord& record, absl::string_view type, absl::string_view reason,
+                absl::Time now);
+  void MarkChanged(const JobRecord& record) { changed_jobs_.insert(record.job().id()); }
+  void Note(LogLevel level, std::string message, absl::string_view job_id = "",
+            absl::string_view worker = "");
+  void Adopt(JobRecord& record, absl::Time now);
+  // After every input: the queue, then leaving workers.
+  void Settle(absl::Time now);
+
+  // controller_placement.cc: from Pending to Running, and the end.
+  void PlaceWaitingJobs(absl::Time now);
+  void Place(JobRecord& record, absl::string_view reason, absl::Time now);
+  // Gives every stage its units; the reason of the partition.
+  absl::StatusOr<std::string> Divide(JobRecord& record);
+  // Everything that follows from what is known of a placed job: its next state, its next commands.
+  void Advance(JobRecord& record, absl::Time now);
+  bool FailIfDecided(JobRecord& record, absl::Time now);
+  bool ChangeIfReady(JobRecord& record, absl::Time now);
+  bool CompleteIfDone(JobRecord& record, absl::Time now);
+  void CommitIfComplete(JobRecord& record, absl::Time now);
+  void SendCommands(JobRecord& record, absl::Time now);
+  void ReleaseStages(JobRecord& record, absl::string_view reason, absl::Time now);
+  // Back to Pending, with nothing held.
+  void Requeue(JobRecord& record, absl::string_view reason, absl::Time now);
+
+  // controller_workers.cc: what workers say.
+  // The stage of a placed job that is this worker's.
+  std::optional<v1::StageKey> AssignmentOf(const WorkerRecord& worker) const;
+  void WelcomeBack(WorkerRecord& worker, const v1::StageKey& key, const v1::Hello& hello,
+                   absl::Time now);
+  void Reattach(WorkerRecord& worker, const v1::Hello& hello, absl::Time now);
+  void OnReport(WorkerRecord& worker, const v1::StageReport& report, absl::Time now);
+  void ApplyReport(JobRecord& record, const v1::StageReport& report, absl::Time now);
+  void OnLeaving(WorkerRecord& worker, const v1::Leaving& leaving, absl::Time now);
+  void Lose(WorkerRecord& worker, absl::string_view why, absl::Time now);
+  void Release(WorkerRecord& worker, const v1::StageKey& key, absl::string_view reason,
+               absl::Time now);
+  void ExpireWorkers(absl::Time now);
+  void LetGo(absl::Time now);
+  v1::CoordinatorMessage& Send(StreamId stream);
+  CommandInFlight SendCommand(const WorkerRecord& worker, v1::Command command, absl::Time now);
+
+  // controller_results.cc: answers to commands.
+  void OnResult(WorkerRecord& worker, const v1::CommandResult& result, absl::Time now);
+  void OnStageResult(JobRecord& record, uint32_t stage, const v1::CommandResult& result,
+                     absl::Time now);
+  void OnHoldResult(JobRecord& record, uint32_t stage, bool hold, const v1::CommandResult& result,
+                    absl::Time now);
+  void OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& commit,
+                      const v1::CommandResult& result, absl::Time now);
+  void FailStage(JobRecord& record, uint32_t stage, FailureKind kind, absl::string_view what,
+                 absl::Time now);
+  void ExpireStages(JobRecord& record, absl::Time now);
+  void ExpireGenerations(absl::Time now);
+  void EndGenerations(const WorkerRecord& worker, absl::string_view why);
+  bool EndGeneration(const WorkerRecord& worker, const v1::CommandResult& result);
+
+  const ControllerOptions options_;
+  std::map<std::string, JobRecord> jobs_;              // by id
+  std::map<uint64_t, std::string> job_order_;          // number -> id
+  std::map<std::string, std::string> job_of_request_;  // request id -> job id
+  Registry registry_;
+  std::vector<Generation> generations_;
+  uint64_t next_job_number_;
+  uint64_t next_event_sequence_;
+  uint64_t next_command_id_ = 1;
+  absl::Time last_tick_;
+
+  Effects effects_;
+  std::set<std::string> changed_jobs_;
+};
+
+}  // namespace paci

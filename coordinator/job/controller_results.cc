@@ -1,0 +1,243 @@
+// Answers to commands, and answers that do not come.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/checkpoint_directory.h"
+#include "common/rpc/status.h"
+#include "coordinator/job/controller.h"
+
+namespace paci {
+
+void Controller::OnResult(WorkerRecord& worker, const v1::CommandResult& result, absl::Time now) {
+  if (EndGeneration(worker, result)) return;
+  if (worker.release_in_flight && worker.release_in_flight->id == result.id()) {
+    if (result.code() != 0) {
+      // FAILED_PRECONDITION: it holds another stage or none, so this one is forgotten.
+      Note(LogLevel::kInfo, absl::StrCat("ReleaseStage: ", result.message()),
+           worker.releasing->job_id(), worker.name);
+    }
+    worker.release_in_flight.reset();
+    worker.releasing.reset();
+    return;
+  }
+  if (worker.holds) {
+    JobRecord& record = jobs_.at(worker.holds->job_id());
+    const uint32_t index = worker.holds->stage();
+    const auto& in_flight = record.stages[index].in_flight;
+    if (in_flight && in_flight->id == result.id()) {
+      OnStageResult(record, index, result, now);
+      return Advance(record, now);
+    }
+  }
+  Note(LogLevel::kDebug, absl::StrCat("nobody waits for the result of command ", result.id()), "",
+       worker.name);
+}
+
+void Controller::OnStageResult(JobRecord& record, uint32_t index, const v1::CommandResult& result,
+                               absl::Time now) {
+  StageRecord& stage = record.stages[index];
+  const v1::Command command = std::move(stage.in_flight->command);
+  stage.in_flight.reset();
+  if (command.has_hold_stage()) {
+    return OnHoldResult(record, index, command.hold_stage().hold(), result, now);
+  }
+  if (command.has_commit_checkpoint()) {
+    return OnCommitResult(record, command.commit_checkpoint(), result, now);
+  }
+  if (result.code() != 0) {
+    const std::string error = StatusFromCode(result.code(), result.message()).ToString();
+    return FailStage(record, index, ClassifyError(error), error, now);
+  }
+  switch (command.command_case()) {
+    case v1::Command::kMeasureLayers:
+      stage.costs = result.layer_costs();
+      break;
+    case v1::Command::kPrepareStage:
+      stage.is_prepared = true;
+      stage.status.set_state(v1::STAGE_STATE_READY);
+      break;
+    default:
+      stage.is_started = true;
+      break;
+  }
+  MarkChanged(record);
+}
+
+void Controller::OnHoldResult(JobRecord& record, uint32_t index, bool hold,
+                              const v1::CommandResult& result, absl::Time now) {
+  StageRecord& stage = record.stages[index];
+  if (result.code() != 0) {
+    const std::string error = StatusFromCode(result.code(), result.message()).ToString();
+    if (record.job().state() == v1::JOB_STATE_PAUSING) {
+      return Change(record, JobTrigger::kAbandonPause,
+                    absl::StrCat("stage ", index, " on worker ", stage.status.worker_name(),
+                                 " cannot be held: ", error),
+                    now);
+    }
+    return FailStage(record, index, FailureKind::kOwnError,
+                     absl::StrCat("it cannot be ", hold ? "held" : "resumed", ": ", error), now);
+  }
+  if (!hold) {
+    stage.needs_resume = false;
+    stage.is_held = false;
+    return;
+  }
+  if (record.job().state() == v1::JOB_STATE_RUNNING) return;  // resumed before it was held
+  stage.is_hold_confirmed = true;
+  if (index == 0) record.held_at_update = result.held_at_update();
+}
+
+void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& commit,
+                                const v1::CommandResult& result, absl::Time now) {
+  record.stored.pending_commit.clear();
+  // A failed one is not tried again: the next one is, or the job fails if it was the last.
+  for (StageRecord& stage : record.stages) {
+    stage.parts.erase(stage.parts.begin(), stage.parts.upper_bound(commit.update()));
+  }
+  record.stored.settled_update = std::max(record.stored.settled_update, commit.update());
+  MarkChanged(record);
+  if (result.code() == 0) {
+    record.job().set_checkpoint(
+        CheckpointDirectory(record.spec(), record.job().id(), commit.update()));
+    return AddEvent(record, "CheckpointCommitted",
+                    absl::StrCat("the checkpoint of update ", commit.update(),
+                                 " is complete: ", record.job().checkpoint()),
+                    now);
+  }
+  const std::string why = absl::StrCat(
+      "the checkpoint of update ", commit.update(),
+      " cannot be committed: ", StatusFromCode(result.code(), result.message()).ToString());
+  AddEvent(record, "CheckpointFailed", why, now);
+  if (commit.update() >= record.spec().train().updates()) {
+    FailStage(record, 0, FailureKind::kOwnError, why, now);
+  }
+}
+
+void Controller::FailStage(JobRecord& record, uint32_t index, FailureKind kind,
+                           absl::string_view what, absl::Time now) {
+  StageRecord& stage = record.stages[index];
+  const bool is_news = std::none_of(record.failures.begin(), record.failures.end(),
+                                    [&](const FailureCause& c) { return c.stage == index; });
+  AddCause({kind, index, stage.status.worker_name(), std::string(what)}, record.failures);
+  record.failing_since = std::min(record.failing_since, now);
+  if (stage.status.state() != v1::STAGE_STATE_LOST) {
+    stage.status.set_state(v1::STAGE_STATE_FAILED);
+  }
+  stage.status.set_error(std::string(what));
+  MarkChanged(record);
+  if (is_news) AddEvent(record, "StageFailed", DescribeFailure({record.failures.back()}), now);
+}
+
+void Controller::ExpireStages(JobRecord& record, absl::Time now) {
+  for (uint32_t i = 0; i < record.stages.size(); ++i) {
+    StageRecord& stage = record.stages[i];
+    if (!stage.is_attached && now >= stage.lost_deadline) {
+      stage.lost_deadline = absl::InfiniteFuture();
+      stage.is_awaited = false;
+      FailStage(record, i, FailureKind::kWorkerLost,
+                absl::StrCat(stage.status.error(), "; it did not come back in time"), now);
+    }
+    if (!stage.in_flight || now < stage.in_flight->deadline) continue;
+    const v1::Command command = std::move(stage.in_flight->command);
+    stage.in_flight.reset();
+    const std::string what =
+        absl::StrCat("it did not answer ", NameOf(command), " within ",
+                     absl::FormatDuration(DeadlineOf(command, options_.commands)));
+    if (command.has_hold_stage() || command.has_commit_checkpoint()) {
+      Note(LogLevel::kWarning, absl::StrCat(what, "; it is asked again"), record.job().id(),
+           stage.status.worker_name());
+    } else {
+      FailStage(record, i, FailureKind::kOwnError, what, now);
+    }
+  }
+}
+
+absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
+                                  absl::Time deadline, absl::Time now) {
+  const absl::StatusOr<JobRecord*> found = Find(request.job_id());
+  if (!found.ok()) return found.status();
+  const JobRecord& record = **found;
+  if (request.max_tokens() < 1 || request.max_tokens() > 4096) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_tokens is ", request.max_tokens(), "; expected 1..4096"));
+  }
+  if (!std::isfinite(request.temperature()) || request.temperature() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("temperature is ", request.temperature(), "; expected a finite number >= 0"));
+  }
+  if (record.spec().data().tokenizer() != v1::TOKENIZER_BYTES) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", request.job_id(),
+                     " was trained on token ids that its tokenizer does not turn into text; "
+                     "only a job with the tokenizer bytes can generate"));
+  }
+  if (record.job().checkpoint().empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", request.job_id(), " is ", ToString(record.job().state()),
+                     " and has no complete checkpoint to generate from"));
+  }
+  if (generations_.size() >= options_.max_generations) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(generations_.size(), " calls of Generate wait already"));
+  }
+  const WorkerRecord* chosen = nullptr;
+  const auto rank = [&](const WorkerRecord& worker) {
+    const bool is_same_device = worker.info.device() == record.spec().train().device();
+    return (worker.is_free() ? 0 : 2) + (is_same_device ? 0 : 1);
+  };
+  for (const auto& [id, worker] : registry_.workers()) {
+    if (!worker.is_connected() || worker.is_leaving) continue;
+    if (chosen == nullptr || rank(worker) < rank(*chosen)) chosen = &worker;
+  }
+  if (chosen == nullptr) {
+    return absl::UnavailableError("no worker is connected that could generate");
+  }
+  v1::Command command;
+  v1::GenerateText& generate = *command.mutable_generate_text();
+  *generate.mutable_spec() = record.spec();
+  generate.set_checkpoint(record.job().checkpoint());
+  *generate.mutable_request() = request;
+  CommandInFlight in_flight = SendCommand(*chosen, std::move(command), now);
+  in_flight.deadline = deadline;
+  generations_.push_back({std::move(in_flight), ticket, chosen->id});
+  return absl::OkStatus();
+}
+
+bool Controller::EndGeneration(const WorkerRecord& worker, const v1::CommandResult& result) {
+  const auto it = std::find_if(generations_.begin(), generations_.end(), [&](const Generation& g) {
+    return g.command.id == result.id() && g.worker_id == worker.id;
+  });
+  if (it == generations_.end()) return false;
+  absl::StatusOr<v1::GenerateResponse> response = result.generated();
+  if (result.code() != 0) response = StatusFromCode(result.code(), result.message());
+  effects_.generated.push_back({it->ticket, std::move(response)});
+  generations_.erase(it);
+  return true;
+}
+
+void Controller::EndGenerations(const WorkerRecord& worker, absl::string_view why) {
+  for (const Generation& generation : generations_) {
+    if (generation.worker_id != worker.id) continue;
+    effects_.generated.push_back(
+        {generation.ticket, absl::UnavailableError(absl::StrCat(
+                                "worker ", worker.name, " was lost while it generated: ", why))});
+  }
+  generations_.erase(std::remove_if(generations_.begin(), generations_.end(),
+                                    [&](const Generation& g) { return g.worker_id == worker.id; }),
+                     generations_.end());
+}
+
+void Controller::ExpireGenerations(absl::Time now) {
+  const auto is_late = [now](const Generation& g) { return now >= g.command.deadline; };
+  for (const Generation& generation : generations_) {
+    if (!is_late(generation)) continue;
+    effects_.generated.push_back(
+        {generation.ticket, absl::DeadlineExceededError("the worker did not generate in time")});
+  }
+  generations_.erase(std::remove_if(generations_.begin(), generations_.end(), is_late),
+                     generations_.end());
+}
+
+}  // namespace paci

@@ -1,0 +1,156 @@
+#include "coordinator/job/next_command.h"
+
+#include <algorithm>
+
+#include "coordinator/job/job_machine.h"
+
+namespace paci {
+namespace {
+
+v1::Command Measure(const JobRecord& record, uint32_t stage) {
+  v1::Command command;
+  *command.mutable_measure_layers()->mutable_key() = record.Key(stage);
+  *command.mutable_measure_layers()->mutable_spec() = record.spec();
+  return command;
+}
+
+v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadlines& deadlines,
+                    const std::vector<std::string>& data_addresses) {
+  v1::Command command;
+  v1::PrepareStage& prepare = *command.mutable_prepare_stage();
+  *prepare.mutable_key() = record.Key(stage);
+  *prepare.mutable_spec() = record.spec();
+  prepare.set_secret(record.secret);
+  prepare.set_connect_seconds(absl::ToDoubleSeconds(deadlines.connect));
+  for (size_t i = 0; i < record.stages.size(); ++i) {
+    const v1::StageStatus& status = record.stages[i].status;
+    v1::StageAssignment& assignment = *prepare.add_assignments();
+    assignment.set_stage(static_cast<uint32_t>(i));
+    assignment.set_first_unit(status.first_unit());
+    assignment.set_end_unit(status.end_unit());
+    assignment.set_worker_id(status.worker_id());
+    assignment.set_data_address(data_addresses[i]);
+  }
+  return command;
+}
+
+v1::Command Hold(const JobRecord& record, uint32_t stage, bool hold, uint64_t at_update) {
+  v1::Command command;
+  *command.mutable_hold_stage()->mutable_key() = record.Key(stage);
+  command.mutable_hold_stage()->set_hold(hold);
+  command.mutable_hold_stage()->set_at_update(at_update);
+  return command;
+}
+
+// Of a stage that runs: start it, hold it or let it go on.
+std::optional<v1::Command> WhileRunning(const JobRecord& record, uint32_t stage) {
+  const StageRecord& s = record.stages[stage];
+  if (!s.is_started) {
+    v1::Command command;
+    *command.mutable_start_stage()->mutable_key() = record.Key(stage);
+    return command;
+  }
+  if (s.status.state() == v1::STAGE_STATE_FINISHED) return std::nullopt;
+  if (record.job().state() == v1::JOB_STATE_RUNNING) {
+    if (s.needs_resume) return Hold(record, stage, false, 0);
+    return std::nullopt;
+  }
+  if (s.is_hold_confirmed) return std::nullopt;
+  if (stage == 0) return Hold(record, stage, true, 0);
+  if (record.held_at_update) return Hold(record, stage, true, *record.held_at_update);
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool NeedsMeasuring(const v1::JobSpec& spec) {
+  return spec.pipeline().stages() > 1 && spec.pipeline().partition().empty() &&
+         spec.pipeline().partition_by() == v1::PARTITION_BY_MEASURED && !spec.has_emulation();
+}
+
+std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
+                                       const CommandDeadlines& deadlines,
+                                       const std::vector<std::string>& data_addresses) {
+  const StageRecord& s = record.stages[stage];
+  if (!s.is_attached || s.in_flight) return std::nullopt;
+  switch (record.job().state()) {
+    case v1::JOB_STATE_PLACING:
+      if (s.costs || !NeedsMeasuring(record.spec())) return std::nullopt;
+      return Measure(record, stage);
+    case v1::JOB_STATE_PREPARING:
+      if (s.is_prepared) return std::nullopt;
+      return Prepare(record, stage, deadlines, data_addresses);
+    case v1::JOB_STATE_RUNNING:
+    case v1::JOB_STATE_PAUSING:
+    case v1::JOB_STATE_PAUSED:
+      if (stage == 0 && s.is_started && !record.stored.pending_commit.empty()) {
+        v1::Command command;
+        command.mutable_commit_checkpoint()->ParseFromString(record.stored.pending_commit);
+        return command;
+      }
+      return WhileRunning(record, stage);
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<v1::CommitCheckpoint> NextCheckpoint(const JobRecord& record) {
+  if (record.stages.empty() || !record.stored.pending_commit.empty()) return std::nullopt;
+  for (const auto& [update, part] : record.stages[0].parts) {
+    const bool is_complete =
+        std::all_of(record.stages.begin(), record.stages.end(),
+                    [update = update](const StageRecord& s) { return s.parts.count(update) > 0; });
+    if (!is_complete) continue;
+    v1::CommitCheckpoint commit;
+    *commit.mutable_key() = record.Key(0);
+    commit.set_update(update);
+    for (const StageRecord& s : record.stages) {
+      for (const v1::CheckpointFile& file : s.parts.at(update).files()) *commit.add_files() = file;
+    }
+    return commit;
+  }
+  return std::nullopt;
+}
+
+absl::Duration DeadlineOf(const v1::Command& command, const CommandDeadlines& deadlines) {
+  switch (command.command_case()) {
+    case v1::Command::kMeasureLayers:
+      return deadlines.measure;
+    case v1::Command::kPrepareStage:
+      return deadlines.prepare;
+    case v1::Command::kStartStage:
+      return deadlines.start;
+    case v1::Command::kHoldStage:
+      return deadlines.hold;
+    case v1::Command::kCommitCheckpoint:
+      return deadlines.commit;
+    default:
+      return deadlines.release;
+  }
+}
+
+absl::string_view NameOf(const v1::Command& command) {
+  switch (command.command_case()) {
+    case v1::Command::kMeasureLayers:
+      return "MeasureLayers";
+    case v1::Command::kPrepareStage:
+      return "PrepareStage";
+    case v1::Command::kStartStage:
+      return "StartStage";
+    case v1::Command::kHoldStage:
+      return "HoldStage";
+    case v1::Command::kReleaseStage:
+      return "ReleaseStage";
+    case v1::Command::kCommitCheckpoint:
+      return "CommitCheckpoint";
+    case v1::Command::kGenerateText:
+      return "GenerateText";
+    case v1::Command::kLeave:
+      return "Leave";
+    case v1::Command::COMMAND_NOT_SET:
+      return "no command";
+  }
+  return "?";
+}
+
+}  // namespace paci

@@ -1,0 +1,165 @@
+#include "coordinator/service/worker_streams.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/rpc/status.h"
+#include "common/telemetry/log.h"
+
+namespace paci {
+namespace {
+
+// Commands are few and acknowledgements small; a worker that leaves so many unread is stuck.
+constexpr size_t kMaxUnsent = 4096;
+
+}  // namespace
+
+// One stream. Reads one message, has the core take it in, reads the next: a worker that talks too
+// much waits in its own network buffers. Thread-safe; gRPC calls On..., anybody the rest.
+class WorkerStream final
+    : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage> {
+ public:
+  WorkerStream(Core* core, WorkerStreams* streams, grpc::CallbackServerContext* context)
+      : core_(core), streams_(streams), context_(context) {}
+
+  // Keeps itself alive until gRPC is done with it.
+  void Begin(std::shared_ptr<WorkerStream> self) {
+    self_ = self;
+    id_ = streams_->Add(std::move(self));
+    StartRead(&incoming_);
+  }
+
+  void Send(v1::CoordinatorMessage message) {
+    absl::MutexLock lock(&mutex_);
+    if (is_ending_) return;
+    if (unsent_.size() >= kMaxUnsent) {
+      LogWarning("a worker does not read what it is sent; its stream is closed",
+                 {{"peer", context_->peer()}});
+      return EndLocked(absl::ResourceExhaustedError("too many unread messages"));
+    }
+    unsent_.push_back(std::move(message));
+    if (unsent_.size() == 1) StartWrite(&unsent_.front());
+  }
+
+  void Close(const absl::Status& reason) {
+    absl::MutexLock lock(&mutex_);
+    if (!is_ending_) EndLocked(reason);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Lose("its control stream broke");
+    const absl::Status posted =
+        core_->Post([this, message = std::move(incoming_)](CoreState& state) -> Reply {
+          state.controller.OnMessage(id_, message, state.now);
+          return [this](const absl::Status& stored) { ReadOn(stored); };
+        });
+    if (!posted.ok()) Lose(posted.message());
+  }
+
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&mutex_);
+    unsent_.pop_front();
+    if (is_ending_ || !ok) {
+      unsent_.clear();
+      if (is_ending_ && !is_finished_) FinishLocked();
+      return;
+    }
+    if (!unsent_.empty()) StartWrite(&unsent_.front());
+  }
+
+  void OnCancel() override { Lose("its control stream broke"); }
+
+  void OnDone() override {
+    streams_->Remove(id_);
+    self_.reset();
+  }
+
+ private:
+  void ReadOn(const absl::Status& stored) {
+    absl::MutexLock lock(&mutex_);
+    if (is_ending_) return;
+    if (!stored.ok()) return EndLocked(stored);
+    incoming_.Clear();
+    StartRead(&incoming_);
+  }
+
+  void Lose(absl::string_view why) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!is_ending_) EndLocked(absl::CancelledError(why));
+      if (is_reported_) return;
+      is_reported_ = true;
+    }
+    // Refused only when the coordinator ends, or is so far behind that the lease will run out.
+    (void)core_->Post([id = id_, why = std::string(why)](CoreState& state) -> Reply {
+      state.controller.OnStreamLost(id, why, state.now);
+      return [](const absl::Status&) {};
+    });
+  }
+
+  // A write that is under way must complete before the end is announced; cancelling makes it.
+  void EndLocked(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    is_ending_ = true;
+    reason_ = reason;
+    if (unsent_.empty()) {
+      FinishLocked();
+    } else {
+      context_->TryCancel();
+    }
+  }
+
+  void FinishLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    is_finished_ = true;
+    Finish(ToGrpcStatus(reason_));
+  }
+
+  Core* const core_;
+  WorkerStreams* const streams_;
+  grpc::CallbackServerContext* const context_;
+  StreamId id_ = 0;
+  std::shared_ptr<WorkerStream> self_;
+  v1::WorkerMessage incoming_;  // between StartRead and OnReadDone gRPC's, else ours
+
+  absl::Mutex mutex_;
+  std::deque<v1::CoordinatorMessage> unsent_ ABSL_GUARDED_BY(mutex_);  // the first is being written
+  bool is_ending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_reported_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status reason_ ABSL_GUARDED_BY(mutex_);
+};
+
+StreamId WorkerStreams::Add(std::shared_ptr<WorkerStream> stream) {
+  absl::MutexLock lock(&mutex_);
+  const StreamId id = next_++;
+  streams_[id] = std::move(stream);
+  return id;
+}
+
+void WorkerStreams::Remove(StreamId stream) {
+  absl::MutexLock lock(&mutex_);
+  streams_.erase(stream);
+}
+
+std::shared_ptr<WorkerStream> WorkerStreams::Find(StreamId stream) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = streams_.find(stream);
+  return it == streams_.end() ? nullptr : it->second;
+}
+
+void WorkerStreams::Send(StreamId stream, v1::CoordinatorMessage message) {
+  if (const auto found = Find(stream)) found->Send(std::move(message));
+}
+
+void WorkerStreams::Close(StreamId stream, const absl::Status& reason) {
+  if (const auto found = Find(stream)) found->Close(reason);
+}
+
+grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* WorkerServiceImpl::Connect(
+    grpc::CallbackServerContext* context) {
+  auto stream = std::make_shared<WorkerStream>(core_, streams_, context);
+  WorkerStream* const reactor = stream.get();
+  reactor->Begin(std::move(stream));
+  return reactor;
+}
+
+}  // namespace paci

@@ -1,0 +1,89 @@
+#include "tests/support/session_pipeline.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "worker/agent/stage_session.h"
+
+namespace paci {
+namespace {
+
+class StageEngine final : public Engine {
+ public:
+  using Make =
+      std::function<absl::StatusOr<std::unique_ptr<StageCompute>>(const v1::PrepareStage&)>;
+  explicit StageEngine(Make make) : make_(std::move(make)) {}
+
+  absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& c) override {
+    return make_(c);
+  }
+  absl::StatusOr<v1::LayerCosts> MeasureLayers(const v1::JobSpec&) override { return None(); }
+  absl::Status CommitCheckpoint(const v1::JobSpec&, const v1::CommitCheckpoint&) override {
+    return None();
+  }
+  absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateText&) override { return None(); }
+
+ private:
+  static absl::Status None() { return absl::UnimplementedError("not part of this test"); }
+
+  const Make make_;
+};
+
+v1::PrepareStage MakePrepare(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_stage,
+                             const std::vector<Transport*>& transports) {
+  v1::PrepareStage command;
+  command.mutable_key()->set_job_id("test-1");
+  command.mutable_key()->set_generation(1);
+  *command.mutable_spec() = spec;
+  command.set_secret("the stages' secret");
+  command.set_connect_seconds(60);
+  uint32_t unit = 0;
+  for (uint32_t i = 0; i < transports.size(); ++i) {
+    v1::StageAssignment& assignment = *command.add_assignments();
+    assignment.set_stage(i);
+    assignment.set_first_unit(unit);
+    assignment.set_end_unit(unit += units_per_stage[i]);
+    assignment.set_data_address(transports[i]->address());
+    assignment.set_worker_id(absl::StrCat("worker-", i));
+  }
+  return command;
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> MakeStageEngine(StageEngine::Make make) {
+  return std::make_unique<StageEngine>(std::move(make));
+}
+
+std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
+                                         const std::vector<uint32_t>& units_per_stage,
+                                         const std::vector<Transport*>& transports,
+                                         Engine* engine) {
+  absl::Mutex mutex;
+  int changes = 0;
+  const auto on_change = [&] {
+    absl::MutexLock lock(&mutex);
+    ++changes;
+  };
+  std::vector<std::unique_ptr<StageSession>> sessions;
+  v1::PrepareStage command = MakePrepare(spec, units_per_stage, transports);
+  for (uint32_t i = 0; i < transports.size(); ++i) {
+    command.mutable_key()->set_stage(i);
+    sessions.push_back(std::make_unique<StageSession>(command, absl::StrCat("worker-", i),
+                                                      transports[i], engine, on_change));
+  }
+  for (const auto& session : sessions) {
+    if (session->AwaitPrepared().ok()) (void)session->Start();
+  }
+  std::vector<v1::StageReport> reports;
+  for (const auto& session : sessions) {
+    absl::MutexLock lock(&mutex);
+    const auto is_over = [&] { return session->IsOver(); };
+    mutex.Await(absl::Condition(&is_over));
+    reports.push_back(session->MakeReport());
+  }
+  return reports;
+}
+
+}  // namespace paci

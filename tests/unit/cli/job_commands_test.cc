@@ -1,0 +1,266 @@
+// Commands about one job, in process, against a server that says what the test wants.
+
+#include <atomic>
+#include <fstream>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/unit/cli/scripted_coordinator.h"
+#include "tests/unit/cli/testdata.h"
+
+namespace paci::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kJobFile[] = "tests/unit/cli/testdata/job.yaml";
+
+const grpc::Status kAway(grpc::StatusCode::UNAVAILABLE, "restarting");
+
+TEST(Submit, SendsTheSameRequestAgainWhenTheCoordinatorIsAway) {
+  absl::Mutex mutex;
+  std::vector<std::string> ids;
+  ScriptedCoordinator coordinator;
+  coordinator.submit = [&](const v1::SubmitJobRequest& request, v1::Job* job) {
+    absl::MutexLock lock(&mutex);
+    ids.push_back(request.request_id());
+    job->set_id("tiny-1");
+    return ids.size() < 3 ? kAway : grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(coordinator, {"submit", kJobFile});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("job tiny-1 is submitted"));
+  ASSERT_EQ(ids.size(), 3u);
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1u);
+  EXPECT_EQ(ids[0].size(), 32u);
+
+  RunAgainst(coordinator, {"submit", kJobFile});
+  EXPECT_NE(ids[3], ids[0]) << "another submit is another job";
+}
+
+TEST(Submit, DoesNotRepeatWhatTheCoordinatorRefused) {
+  ScriptedCoordinator coordinator;
+  std::atomic<int> calls = 0;
+  coordinator.submit = [&](const v1::SubmitJobRequest&, v1::Job*) {
+    ++calls;
+    return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "1000 jobs are the limit");
+  };
+  const CommandResult result = RunAgainst(coordinator, {"submit", kJobFile});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.err, "pacictl: 1000 jobs are the limit\n");
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Submit, SendsTheOverriddenSpec) {
+  ScriptedCoordinator coordinator;
+  v1::JobSpec spec;
+  coordinator.submit = [&](const v1::SubmitJobRequest& request, v1::Job* job) {
+    spec = request.spec();
+    job->set_id("tiny-1");
+    return grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(
+      coordinator, {"submit", "--set", "train.updates=77", kJobFile, "--set=train.seed=5"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(spec.train().updates(), 77u);
+  EXPECT_EQ(spec.train().seed(), 5u);
+}
+
+// Answers GetJob with `now`, and a stream with each of `stream`.
+void Play(ScriptedCoordinator* coordinator, const v1::Job& now, std::vector<v1::Job> stream) {
+  coordinator->get = [now](const v1::GetJobRequest&, v1::Job* job) {
+    *job = now;
+    return grpc::Status::OK;
+  };
+  coordinator->watch = [stream](const v1::WatchJobRequest&, grpc::ServerContext*,
+                                ScriptedCoordinator::JobWriter* writer) {
+    for (const v1::Job& job : stream) writer->Write(job);
+    return grpc::Status::OK;
+  };
+}
+
+TEST(Watch, PrintsALineForEachChangeAndTheSummaryOfACompletedJob) {
+  const auto running = Read<v1::Job>("job_running");
+  const auto completed = Read<v1::Job>("job_completed");
+  ScriptedCoordinator coordinator;
+  Play(&coordinator, running, {running, running, completed});
+  const CommandResult result = RunAgainst(coordinator, {"watch", "tiny-1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  const size_t first = result.out.find("150/300 updates");
+  ASSERT_NE(first, std::string::npos) << result.out;
+  EXPECT_EQ(result.out.find("150/300 updates", first + 1), std::string::npos)
+      << "nothing changed, so there is nothing to print:\n"
+      << result.out;
+  EXPECT_THAT(result.out, HasSubstr("Validation loss:  5.561 -> 2.232 nats a token"));
+  EXPECT_THAT(result.out, HasSubstr("LAG BOUND"));
+}
+
+TEST(Watch, ExitsWithOneAndTheReasonWhenTheJobFailed) {
+  const auto failed = Read<v1::Job>("job_failed");
+  ScriptedCoordinator coordinator;
+  Play(&coordinator, failed, {failed});
+  const CommandResult result = RunAgainst(coordinator, {"watch", "tiny-2"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("pacictl: job tiny-2 failed: stage 2 failed"));
+  EXPECT_THAT(result.out + result.err, Not(HasSubstr("\x1b")));
+}
+
+TEST(Watch, ExitsWithOneWhenTheJobWasCancelled) {
+  auto job = Read<v1::Job>("job_running");
+  job.set_state(v1::JOB_STATE_CANCELLED);
+  job.set_reason("cancelled by request");
+  ScriptedCoordinator coordinator;
+  Play(&coordinator, job, {job});
+  const CommandResult result = RunAgainst(coordinator, {"watch", "tiny-1"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.err, "pacictl: job tiny-1 was cancelled: cancelled by request\n");
+}
+
+TEST(Watch, AnUnknownJobIsNotFoundAtOnce) {
+  ScriptedCoordinator coordinator;
+  coordinator.get = [](const v1::GetJobRequest& request, v1::Job*) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, absl::StrCat("no job ", request.job_id()));
+  };
+  const CommandResult result = RunAgainst(coordinator, {"watch", "ghost-1"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_EQ(result.err, "pacictl: no job ghost-1\n");
+}
+
+TEST(Watch, WaitsForACoordinatorThatGoesAwayInBetween) {
+  const auto running = Read<v1::Job>("job_running");
+  const auto completed = Read<v1::Job>("job_completed");
+  ScriptedCoordinator coordinator;
+  std::atomic<int> gets = 0;
+  std::atomic<int> streams = 0;
+  coordinator.get = [&](const v1::GetJobRequest&, v1::Job* job) {
+    *job = running;
+    const int call = ++gets;
+    return call == 2 || call == 3 ? kAway : grpc::Status::OK;
+  };
+  coordinator.watch = [&](const v1::WatchJobRequest&, grpc::ServerContext*,
+                          ScriptedCoordinator::JobWriter* writer) {
+    const bool breaks = ++streams == 1;
+    writer->Write(breaks ? running : completed);
+    return breaks ? kAway : grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(coordinator, {"watch", "tiny-1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(gets, 4);
+  EXPECT_EQ(streams, 2);
+  EXPECT_THAT(result.err, HasSubstr("lost the coordinator"));
+  EXPECT_THAT(result.out, HasSubstr("tiny-1 Completed"));
+}
+
+TEST(Watch, WithJsonPrintsADocumentALine) {
+  const auto running = Read<v1::Job>("job_running");
+  const auto completed = Read<v1::Job>("job_completed");
+  ScriptedCoordinator coordinator;
+  Play(&coordinator, running, {running, completed});
+  const CommandResult result = RunAgainst(coordinator, {"watch", "tiny-1", "-o", "json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  std::istringstream lines(result.out);
+  std::vector<std::string> states;
+  for (std::string line; std::getline(lines, line);) {
+    states.push_back(nlohmann::json::parse(line)["state"]);
+  }
+  EXPECT_THAT(states, testing::ElementsAre("JOB_STATE_RUNNING", "JOB_STATE_COMPLETED"));
+}
+
+TEST(SubmitAndWatch, EndsWithTheJob) {
+  ScriptedCoordinator coordinator;
+  const auto completed = Read<v1::Job>("job_completed");
+  Play(&coordinator, completed, {completed});
+  coordinator.submit = [&](const v1::SubmitJobRequest&, v1::Job* job) {
+    job->set_id("tiny-1");
+    return grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(coordinator, {"submit", kJobFile, "--watch"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("Ctrl-C stops watching, not the job"));
+  EXPECT_THAT(result.out, HasSubstr("tiny-1 Completed"));
+}
+
+TEST(Events, FollowPrintsEachEventOnceAndEndsWithTheJob) {
+  const auto all = Read<v1::ListEventsResponse>("events");
+  ScriptedCoordinator coordinator;
+  std::atomic<int> gets = 0;
+  // The job ends between the first answer and the second, and has two more events then.
+  coordinator.get = [&](const v1::GetJobRequest&, v1::Job* job) {
+    *job = Read<v1::Job>(++gets == 1 ? "job_running" : "job_completed");
+    return grpc::Status::OK;
+  };
+  coordinator.events = [&](const v1::ListEventsRequest& request, v1::ListEventsResponse* response) {
+    const int known = gets == 1 ? 3 : all.events_size();
+    for (int i = 0; i < known; ++i) {
+      if (all.events(i).sequence() > request.after_sequence())
+        *response->add_events() = all.events(i);
+    }
+    return grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(coordinator, {"events", "tiny-1", "--follow"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  size_t lines = 0;
+  for (const v1::Event& event : all.events()) {
+    EXPECT_THAT(result.out, HasSubstr("  " + event.type() + "  "));
+    ++lines;
+  }
+  EXPECT_EQ(static_cast<size_t>(std::count(result.out.begin(), result.out.end(), '\n')), lines);
+}
+
+TEST(Generate, SendsItsArgumentsAndEscapesWhatIsNoText) {
+  ScriptedCoordinator coordinator;
+  v1::GenerateRequest sent;
+  coordinator.generate = [&](const v1::GenerateRequest& request, v1::GenerateResponse* response) {
+    sent = request;
+    response->set_text("light\xff\x1b[2J\n");
+    return grpc::Status::OK;
+  };
+  const CommandResult result =
+      RunAgainst(coordinator, {"generate", "tiny-1", "--prompt", "[--seed, a]", "--max-tokens",
+                               "12", "--temperature", "0.5", "--seed", "9"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "[--seed, a]light\\xff\\x1b[2J\n\n");
+  EXPECT_EQ(sent.job_id(), "tiny-1");
+  EXPECT_EQ(sent.prompt(), "[--seed, a]");
+  EXPECT_EQ(sent.max_tokens(), 12u);
+  EXPECT_EQ(sent.temperature(), 0.5);
+  EXPECT_EQ(sent.seed(), 9u);
+
+  const CommandResult raw =
+      RunAgainst(coordinator, {"generate", "tiny-1", "--prompt", "a", "-o", "raw"});
+  EXPECT_EQ(raw.out, "light\xff\x1b[2J\n");
+}
+
+TEST(Commands, AServerThatIsNoCoordinatorIsNamed) {
+  ScriptedCoordinator coordinator;
+  const CommandResult result = RunAgainst(coordinator, {"list"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr(coordinator.address()));
+  EXPECT_THAT(result.err, HasSubstr("no paci coordinator"));
+}
+
+TEST(Commands, ACoordinatorThatDoesNotAnswerInTimeIsUnreachable) {
+  absl::Mutex mutex;
+  bool is_over = false;
+  ScriptedCoordinator coordinator;
+  coordinator.get = [&](const v1::GetJobRequest&, v1::Job*) {
+    absl::MutexLock lock(&mutex, absl::Condition(&is_over));
+    return grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(coordinator, {"describe", "tiny-1", "--timeout", "0.2"});
+  {
+    absl::MutexLock lock(&mutex);
+    is_over = true;
+  }
+  EXPECT_EQ(result.code, 4);
+  EXPECT_THAT(result.err, HasSubstr("no answer within 200ms"));
+}
+
+}  // namespace
+}  // namespace paci::cli

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "grpcpp/grpcpp.h"
+#include "paci/v1/job.grpc.pb.h"
+
+namespace paci::cli {
+
+// A real gRPC server on a free port of this machine, whose JobService answers what a test says: for
+// the situations that a real coordinator gets into only by accident. Set the functions before the
+// first call; they run on gRPC's threads. A call that no function answers is UNIMPLEMENTED.
+class ScriptedCoordinator : private v1::JobService::Service {
+ public:
+  using JobWriter = grpc::ServerWriter<v1::Job>;
+
+  // `port` 0: a free one.
+  explicit ScriptedCoordinator(int port = 0);
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
+
+  std::function<grpc::Status(const v1::SubmitJobRequest&, v1::Job*)> submit;
+  std::function<grpc::Status(const v1::GetJobRequest&, v1::Job*)> get;
+  std::function<grpc::Status(const v1::WatchJobRequest&, grpc::ServerContext*, JobWriter*)> watch;
+  std::function<grpc::Status(const v1::ListEventsRequest&, v1::ListEventsResponse*)> events;
+  std::function<grpc::Status(const v1::GenerateRequest&, v1::GenerateResponse*)> generate;
+
+ private:
+  template <typename Function, typename... Arguments>
+  static grpc::Status Answer(const Function& function, Arguments&&... arguments) {
+    if (!function) return {grpc::StatusCode::UNIMPLEMENTED, ""};
+    return function(std::forward<Arguments>(arguments)...);
+  }
+
+  grpc::Status SubmitJob(grpc::ServerContext*, const v1::SubmitJobRequest* request,
+                         v1::Job* job) override {
+    return Answer(submit, *request, job);
+  }
+  grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+                      v1::Job* job) override {
+    return Answer(get, *request, job);
+  }
+  grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
+                        JobWriter* writer) override {
+    return Answer(watch, *request, context, writer);
+  }
+  grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override {
+    return Answer(events, *request, response);
+  }
+  grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
+                        v1::GenerateResponse* response) override {
+    return Answer(generate, *request, response);
+  }
+
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// RunPacictl against `coordinator`, what it wrote, and its exit code.
+struct CommandResult {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+CommandResult RunAgainst(const ScriptedCoordinator& coordinator, std::vector<std::string> args);
+
+}  // namespace paci::cli

@@ -1,0 +1,240 @@
+#include "common/config/job_rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "common/config/job_key.h"
+#include "common/config/key_value.h"
+#include "common/config/spec_field.h"
+#include "tests/unit/config/valid_spec.h"
+
+namespace paci {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// What ValidateSpec says of the valid spec after `change`; empty: nothing.
+std::string ErrorAfter(const std::function<void(v1::JobSpec*)>& change) {
+  v1::JobSpec spec = ValidSpec();
+  change(&spec);
+  return std::string(ValidateSpec(spec).message());
+}
+
+TEST(ValidateSpec, TakesAValidSpec) { EXPECT_TRUE(ValidateSpec(ValidSpec()).ok()); }
+
+TEST(ValidateSpec, NamesEveryKeyThatAnEmptySpecLacks) {
+  const absl::Status status = ValidateSpec(v1::JobSpec());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  const std::string message(status.message());
+  for (const char* path :
+       {"name", "model.layers", "data.train", "data.tokenizer", "pipeline.stages",
+        "pipeline.schedule", "pipeline.order", "optimizer.name", "optimizer.lr", "train.updates",
+        "train.device", "checkpoint.keep"}) {
+    EXPECT_THAT("\n" + message, HasSubstr(absl::StrCat("\n", path, ": "))) << path;
+  }
+}
+
+TEST(ValidateSpec, RefusesEveryKeyOutsideItsRange) {
+  for (const JobKey& key : JobKeys()) {
+    KeyValue wrong;
+    switch (key.type) {
+      case KeyType::kCount:
+        wrong = static_cast<uint64_t>(key.range.max) + 1;
+        if (key.range.max == 4294967295) continue;  // all that the field holds
+        break;
+      case KeyType::kCounts:
+        wrong = std::vector<uint64_t>{0};
+        break;
+      case KeyType::kNumber:
+      case KeyType::kSeconds:
+        wrong = std::numeric_limits<double>::quiet_NaN();
+        break;
+      case KeyType::kName:
+      case KeyType::kPath:
+        wrong = std::string(5000, 'x');
+        break;
+      default:
+        continue;
+    }
+    v1::JobSpec spec = ValidSpec();
+    if (key.section() == "emulation") spec.mutable_emulation();
+    SetField(&spec, key, wrong);
+    EXPECT_THAT("\n" + std::string(ValidateSpec(spec).message()),
+                HasSubstr(absl::StrCat("\n", key.path, ": ")));
+  }
+}
+
+TEST(ValidateSpec, RefusesEnumsThatAreUnsetOrUnknown) {
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_data()->clear_tokenizer(); }),
+            "data.tokenizer: \"unspecified\" is not known; expected one of bytes, uint16");
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) {
+              s->mutable_pipeline()->set_order(static_cast<v1::Order>(77));
+            }),
+            "pipeline.order: \"77\" is not known; expected one of drain_first, strict");
+}
+
+TEST(ValidateSpec, KnowsScheduleDeviceAndOptimizer) {
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("1f1b"); }), "");
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("gpipe"); }),
+            "pipeline.schedule: \"gpipe\" is not known; expected one of paci, 1f1b");
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_device("cuda"); }), "");
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_device("tpu"); }),
+              StartsWith("train.device: \"tpu\" is not known"));
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_optimizer()->set_name("sgd"); }),
+              StartsWith("optimizer.name: \"sgd\" is not known"));
+}
+
+TEST(Rule, HiddenIsDivisibleByHeads) {
+  const auto error = [](uint32_t hidden, uint32_t heads) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_model()->set_hidden(hidden);
+      s->mutable_model()->set_heads(heads);
+    });
+  };
+  EXPECT_EQ(error(128, 8), "");
+  EXPECT_EQ(error(10, 4),
+            "model.hidden: 10 is not divisible by model.heads 4; expected for example 8 or 12");
+  EXPECT_EQ(error(3, 4),
+            "model.hidden: 3 is not divisible by model.heads 4; expected for example 4");
+}
+
+TEST(Rule, VocabularyHoldsWhatTheTokenizerGives) {
+  const auto error = [](v1::Tokenizer tokenizer, uint32_t vocabulary) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_data()->set_tokenizer(tokenizer);
+      s->mutable_model()->set_vocabulary(vocabulary);
+    });
+  };
+  EXPECT_EQ(error(v1::TOKENIZER_BYTES, 256), "");
+  EXPECT_EQ(error(v1::TOKENIZER_BYTES, 100000), "");
+  EXPECT_THAT(error(v1::TOKENIZER_BYTES, 255), StartsWith("model.vocabulary: 255 is less than"));
+  EXPECT_EQ(error(v1::TOKENIZER_UINT16, 65536), "");
+  EXPECT_EQ(error(v1::TOKENIZER_UINT16, 10), "");
+  EXPECT_THAT(error(v1::TOKENIZER_UINT16, 65537), StartsWith("model.vocabulary: 65537 is more"));
+}
+
+TEST(Rule, AStageHasAUnit) {
+  const auto error = [](uint32_t stages) {
+    return ErrorAfter([&](v1::JobSpec* s) { s->mutable_pipeline()->set_stages(stages); });
+  };
+  EXPECT_EQ(error(6), "");  // 4 layers
+  EXPECT_EQ(error(7),
+            "pipeline.stages: 7 stages are more than the 6 units of the model (embedding, 4 "
+            "blocks, head); expected at most 6");
+}
+
+TEST(Rule, APartitionHasEveryUnitAndEveryStage) {
+  const auto error = [](const std::vector<uint32_t>& partition) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      *s->mutable_pipeline()->mutable_partition() = {partition.begin(), partition.end()};
+    });
+  };
+  EXPECT_EQ(error({1, 2, 2, 1}), "");
+  EXPECT_EQ(error({2, 2, 2}),
+            "pipeline.partition: [2, 2, 2] has 3 entries; expected one for each of the 4 stages");
+  EXPECT_EQ(error({1, 2, 2, 2}),
+            "pipeline.partition: [1, 2, 2, 2] adds up to 7; expected 6: the embedding, 4 blocks "
+            "and the head");
+  EXPECT_THAT(error({0, 2, 2, 2}), StartsWith("pipeline.partition: 0 is out of range"));
+}
+
+TEST(Rule, WarmupEndsWithinTheRun) {
+  const auto error = [](uint32_t warmup) {
+    return ErrorAfter([&](v1::JobSpec* s) { s->mutable_optimizer()->set_warmup_updates(warmup); });
+  };
+  EXPECT_EQ(error(500), "");
+  EXPECT_EQ(error(501),
+            "optimizer.warmup_updates: 501 is more than train.updates 500; expected at most that");
+}
+
+TEST(Rule, ValidationNeedsAFileAndBatches) {
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_data()->clear_validation(); }),
+              StartsWith("train.eval_every: 50 asks for validation, and data.validation is empty"));
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_eval_batches(0); }),
+              StartsWith("train.eval_batches: 0 leaves nothing to validate on"));
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) {
+              s->mutable_data()->clear_validation();
+              s->mutable_train()->set_eval_every(0);
+              s->mutable_train()->set_eval_batches(0);
+            }),
+            "");
+}
+
+TEST(Rule, CheckpointsNeedAFolder) {
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_checkpoint()->clear_dir(); }), "");
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_checkpoint()->set_every(10); }), "");
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) {
+                s->mutable_checkpoint()->set_every(10);
+                s->mutable_checkpoint()->clear_dir();
+              }),
+              StartsWith("checkpoint.every: 10 asks for checkpoints, and checkpoint.dir is empty"));
+}
+
+TEST(Rule, AnEmulatedJobNeedsNoData) {
+  const auto emulate = [](v1::JobSpec* s) {
+    s->mutable_emulation()->set_forward_seconds(0.01);
+    s->mutable_data()->clear_train();
+    s->mutable_data()->clear_validation();
+  };
+  EXPECT_EQ(ErrorAfter(emulate), "");
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_data()->clear_train(); }),
+              StartsWith("data.train: is empty"));
+  EXPECT_THAT(
+      ErrorAfter([](v1::JobSpec* s) { s->mutable_emulation()->set_backward_seconds(-0.01); }),
+      StartsWith("emulation.backward_seconds: -0.01s is out of range"));
+}
+
+TEST(Rule, TheModelIsOfBearableSize) {
+  const auto error = [](uint32_t layers) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_model()->set_layers(layers);
+      s->mutable_model()->set_hidden(16384);
+    });
+  };
+  EXPECT_EQ(error(300), "");
+  EXPECT_THAT(error(320), HasSubstr("model.layers: about 1.03"));
+}
+
+TEST(Rule, ActivationsAndLogitsAreOfBearableSize) {
+  const auto error = [](uint32_t micro_batch, uint32_t context, uint32_t hidden,
+                        uint32_t vocabulary) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_micro_batch(micro_batch);
+      s->mutable_model()->set_context(context);
+      s->mutable_model()->set_hidden(hidden);
+      s->mutable_model()->set_vocabulary(vocabulary);
+    });
+  };
+  EXPECT_EQ(error(1024, 4096, 1024, 256), "");
+  EXPECT_THAT(error(1025, 4096, 1024, 256),
+              StartsWith("pipeline.micro_batch: an activation of 1025 x 4096 x 1024 floats has"));
+  EXPECT_EQ(error(4096, 1024, 128, 16384), "");
+  EXPECT_THAT(error(4097, 1024, 128, 16384),
+              StartsWith("pipeline.micro_batch: logits of 4097 x 1024 x 16384 floats have"));
+}
+
+TEST(Rule, TheLargestOfEverythingDoesNotOverflow) {
+  const std::string error = ErrorAfter([](v1::JobSpec* s) {
+    for (const JobKey& key : JobKeys()) {
+      if (key.type == KeyType::kCount) SetField(s, key, static_cast<uint64_t>(key.range.max));
+    }
+  });
+  EXPECT_THAT(error, HasSubstr("model.layers: about "));
+  EXPECT_THAT(error, HasSubstr("train.updates: 1000000000000 updates take 4.5036e+27 tokens"));
+  EXPECT_THAT(error, HasSubstr("an activation of 65536 x 1048576 x 65536 floats"));
+}
+
+TEST(JobRules, AllHaveADocumentationAndKeysThatThereAre) {
+  for (const JobRule& rule : JobRules()) {
+    EXPECT_FALSE(rule.documentation.empty());
+    EXPECT_FALSE(rule.keys.empty());
+    for (const absl::string_view key : rule.keys) EXPECT_NE(FindJobKey(key), nullptr) << key;
+  }
+}
+
+}  // namespace
+}  // namespace paci
