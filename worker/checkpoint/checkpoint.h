@@ -1,0 +1,47 @@
+#pragma once
+
+// worker/checkpoint: what a checkpoint is on disk. One folder an update (CheckpointDirectory), in
+// it two safetensors files a unit, so that a job resumes on any number of stages:
+//   unit-00000.weights.safetensors    unit 0 is the embedding, 1..layers the blocks, then the head
+//   unit-00000.optimizer.safetensors  only if the unit has optimizer state
+//   manifest.json                     names all of them with size and checksum; written last
+// No LibTorch. Guards: a checkpoint without a manifest does not exist, and a manifest is written
+// only when all that it names is durable. All functions are thread-safe.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "paci/v1/worker.pb.h"
+#include "worker/checkpoint/manifest.h"
+#include "worker/checkpoint/safetensors.h"
+
+namespace paci {
+
+struct UnitTensors {
+  uint32_t unit = 0;
+  std::vector<TensorView> weights;
+  std::vector<TensorView> optimizer;  // empty: no file
+};
+
+// Writes the files of these units, durably, over those of an earlier attempt. A manifest that is
+// already there goes first: what it names is about to change. `directory` is made if need be.
+absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint64_t update,
+                                             absl::Span<const UnitTensors> units);
+
+// Makes the checkpoint of `command` visible, then applies `spec.checkpoint.keep`: of this job's
+// checkpoints up to this update, the newest complete ones stay; older complete ones and incomplete
+// ones go. Later updates are left alone. Again: no change. FAILED_PRECONDITION: a file is missing,
+// has another size, or a unit has no weights; or a newer generation has committed this update.
+absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command);
+
+// Reads all of a complete checkpoint and compares checksums; DATA_LOSS names the first bad file.
+absl::Status VerifyCheckpoint(const std::string& directory);
+
+absl::StatusOr<SafetensorsFile> OpenWeights(const std::string& directory, uint32_t unit);
+absl::StatusOr<SafetensorsFile> OpenOptimizer(const std::string& directory, uint32_t unit);
+
+}  // namespace paci
