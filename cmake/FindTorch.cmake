@@ -17,7 +17,7 @@ if(Torch_FOUND AND NOT TARGET Torch::cpu)
   add_library(Torch::cpu SHARED IMPORTED)
   set_target_properties(Torch::cpu PROPERTIES
     IMPORTED_LOCATION ${TORCH_CPU_LIBRARY}
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${TORCH_INCLUDE};${TORCH_INCLUDE}/torch/csrc/api/include"
+    INTERFACE_INCLUDE_DIRECTORIES "${TORCH_INCLUDE};${TORCH_INCLUDE}/torch/csrc/api/include"
     INTERFACE_LINK_LIBRARIES Torch::c10
     # libtorch_cpu finds libcudart and libcupti through its own RPATH, beside it; the link need not.
     INTERFACE_LINK_OPTIONS "-Wl,--allow-shlib-undefined")

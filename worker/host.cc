@@ -2,9 +2,7 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <random>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/version.h"
@@ -28,12 +26,11 @@ std::string RandomWorkerId() {
   return id;
 }
 
-v1::WorkerInfo DescribeHost(uint32_t threads) {
+v1::WorkerInfo DescribeHost() {
   v1::WorkerInfo info;
   info.set_version(kVersion);
   info.set_host(HostName());
   info.set_device("cpu");
-  info.set_threads(threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency()));
   info.set_memory_bytes(static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE));
   return info;
 }

@@ -12,8 +12,7 @@ std::string DefaultWorkerName();
 // 128 random bits as hex digits: one a process.
 std::string RandomWorkerId();
 
-// Cores, memory and measured speed of this machine; takes about a tenth of a second. Addresses are
-// left empty.
-v1::WorkerInfo DescribeHost(uint32_t threads);
+// Name, version and memory of this machine; addresses, threads and speed are left empty.
+v1::WorkerInfo DescribeHost();
 
 }  // namespace paci

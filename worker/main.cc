@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/version.h"
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics_server.h"
 #include "common/transport/tcp/tcp_transport.h"
@@ -87,7 +89,10 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
   if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
     return logging;
   }
-  auto transport = ListenTcp(flags.data_listen, flags.data_advertise);
+  TcpOptions tcp;
+  tcp.listen = flags.data_listen;
+  tcp.advertise_host = flags.data_advertise;
+  auto transport = ListenTcp(tcp);
   if (!transport.ok()) return transport.status();
   std::unique_ptr<MetricsServer> metrics;
   if (!flags.metrics.empty()) {
@@ -96,16 +101,20 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
     metrics = *std::move(started);
   }
 
-  const std::unique_ptr<Engine> engine = MakeTorchEngine(flags.threads);
+  const uint32_t threads =
+      flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
+  const std::unique_ptr<Engine> engine = MakeTorchEngine(threads);
   AgentOptions options;
   options.coordinator = flags.coordinator;
   options.worker_id = RandomWorkerId();
   options.worker_name = flags.name;
-  options.info = DescribeHost(flags.threads);
+  options.info = DescribeHost();
+  options.info.set_threads(threads);
+  options.info.set_matmul_flops(MeasureMatmulFlops(threads));
   options.info.set_data_address((*transport)->address());
   options.info.set_metrics_address(metrics ? metrics->address() : "");
   Agent agent(options, transport->get(), engine.get());
-  const auto collector = std::make_shared<WorkerMetrics>(&agent);
+  const auto collector = std::make_shared<WorkerMetrics>([&] { return agent.Held(); });
   if (metrics) metrics->Expose(collector);
   LogInfo("paci-worker is up", {{"name", flags.name}, {"data", (*transport)->address()}});
 

@@ -1,0 +1,220 @@
+#include "worker/compute/torch_compute.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/checkpoint_directory.h"
+#include "worker/compute/guard.h"
+#include "worker/compute/stage_model.h"
+#include "worker/compute/sampled_weights.h"
+#include "worker/data/batch_source.h"
+#include "worker/optimizer/learning_rate.h"
+
+namespace paci {
+namespace {
+
+using ConstBytes = absl::Span<const std::byte>;
+
+class TorchCompute final : public StageCompute {
+ public:
+  TorchCompute(const v1::PrepareStage& command, std::unique_ptr<BatchSource> batches)
+      : spec_(command.spec()),
+        job_id_(command.key().job_id()),
+        stage_(command.key().stage()),
+        is_first_(stage_ == 0),
+        is_last_(stage_ + 1 == spec_.pipeline().stages()),
+        shape_{spec_.pipeline().micro_batch(), spec_.model().context(), spec_.model().hidden()},
+        batches_(std::move(batches)),
+        model_(spec_, command.assignments(static_cast<int>(stage_)).first_unit(),
+               command.assignments(static_cast<int>(stage_)).end_unit()),
+        parameters_(model_.parameters()),
+        optimizer_(spec_.optimizer(), parameters_),
+        sample_(parameters_) {}
+
+  absl::Status Prepare(int slots, int returns) override {
+    return Guarded("buffers for slot 0..", slots - 1, [&] {
+      for (int i = 0; i < slots && !is_first_; ++i) {
+        inputs_.push_back(at::zeros(shape_, at::kFloat).set_requires_grad(true));
+      }
+      outputs_.resize(slots);
+      for (int i = 0; i < returns && !is_last_; ++i) {
+        output_gradients_.push_back(at::zeros(shape_, at::kFloat));
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  size_t activation_bytes() const override {
+    return sizeof(float) * static_cast<size_t>(shape_[0] * shape_[1] * shape_[2]);
+  }
+  absl::Span<std::byte> Input(int slot) override { return BytesOf(inputs_[slot]); }
+  absl::Span<std::byte> OutputGradient(int return_index) override {
+    return BytesOf(output_gradients_[return_index]);
+  }
+
+  absl::StatusOr<ConstBytes> Forward(int64_t micro_batch, int slot) override {
+    return Guarded("the forward of micro-batch ", micro_batch, [&]() -> absl::StatusOr<ConstBytes> {
+      const absl::StatusOr<at::Tensor> batch = Batch(micro_batch, &BatchSource::Training);
+      if (!batch.ok()) return batch.status();
+      const at::Tensor output = model_.Forward(InputOf(*batch, slot), micro_batch);
+      if (!is_last_) return Keep(output, slot);
+      const at::Tensor loss = CrossEntropy(output, TargetsOf(*batch));
+      losses_ += loss.item<double>();
+      outputs_[slot] = loss / static_cast<double>(spec_.pipeline().accumulation());
+      return ConstBytes();
+    });
+  }
+
+  absl::StatusOr<ConstBytes> Backward(int64_t micro_batch, int slot, int return_index) override {
+    return Guarded("the backward of micro-batch ", micro_batch, [&] {
+      const at::Tensor output = std::exchange(outputs_[slot], at::Tensor());
+      if (!is_first_) inputs_[slot].mutable_grad().reset();
+      std::vector<at::Tensor> gradients;
+      if (!is_last_) gradients.push_back(output_gradients_[return_index]);
+      torch::autograd::backward({output}, gradients);
+      if (is_first_) return absl::StatusOr<ConstBytes>(ConstBytes());
+      at::Tensor& gradient = inputs_[slot].mutable_grad();
+      gradient = gradient.contiguous();
+      return absl::StatusOr<ConstBytes>(BytesOf(gradient));
+    });
+  }
+
+  absl::StatusOr<StepResult> Step(int64_t update) override {
+    return Guarded("update ", update, [&]() -> absl::StatusOr<StepResult> {
+      const at::NoGradGuard no_grad;
+      StepResult result;
+      result.learning_rate = LearningRateAt(spec_, update);
+      std::vector<at::Tensor> gradients;
+      gradients.reserve(parameters_.size());
+      for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
+      result.gradient_norm =
+          at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+      result.is_skipped = !std::isfinite(result.gradient_norm);
+      if (!result.is_skipped) {
+        Clip(gradients, result.gradient_norm);
+        optimizer_.Step(result.learning_rate);
+        sample_.Read(parameters_);
+      }
+      // Released, not zeroed: the next backward's first gradient takes their place.
+      for (const Parameter& p : parameters_) p.tensor.mutable_grad().reset();
+      if (is_last_) {
+        result.loss = std::exchange(losses_, 0.0) / spec_.pipeline().accumulation();
+      }
+      return result;
+    });
+  }
+
+  absl::StatusOr<ConstBytes> Evaluate(int64_t index, int slot) override {
+    return Guarded("validation micro-batch ", index, [&]() -> absl::StatusOr<ConstBytes> {
+      const at::NoGradGuard no_grad;
+      const absl::StatusOr<at::Tensor> batch = Batch(index, &BatchSource::Validation);
+      if (!batch.ok()) return batch.status();
+      const at::Tensor output = model_.Forward(InputOf(*batch, slot), std::nullopt);
+      if (!is_last_) return Keep(output, slot);
+      evaluation_losses_ += CrossEntropy(output, TargetsOf(*batch)).item<double>();
+      ++evaluations_;
+      return ConstBytes();
+    });
+  }
+
+  double TakeEvaluationLoss() override {
+    return std::exchange(evaluation_losses_, 0.0) /
+           static_cast<double>(std::max<int64_t>(1, std::exchange(evaluations_, 0)));
+  }
+
+  absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) override {
+    return Guarded("the checkpoint of update ", update, [&] {
+      return WritePart(CheckpointDirectory(spec_, job_id_, update), update,
+                       model_.Tensors(optimizer_));
+    });
+  }
+
+  absl::Span<const float> WeightSample() override { return sample_.values(); }
+
+ private:
+  template <typename Work>
+  std::invoke_result_t<Work> Guarded(absl::string_view what, int64_t index,
+                                     const Work& work) const {
+    const auto describe = [&] {
+      return absl::StrCat("stage ", stage_, " of job ", job_id_, ", ", what, index);
+    };
+    return Guard(describe, work);
+  }
+
+  // Token ids [micro_batch, context + 1] of a stage that reads them; else undefined.
+  template <typename Read>
+  absl::StatusOr<at::Tensor> Batch(int64_t index, Read read) {
+    if (batches_ == nullptr) return at::Tensor();
+    const absl::StatusOr<absl::Span<const int64_t>> ids = (batches_.get()->*read)(index);
+    if (!ids.ok()) return ids.status();
+    at::Tensor batch = at::empty({shape_[0], shape_[1] + 1}, at::kLong);
+    std::copy(ids->begin(), ids->end(), batch.data_ptr<int64_t>());
+    return batch;
+  }
+  at::Tensor InputOf(const at::Tensor& batch, int slot) const {
+    return is_first_ ? batch.narrow(1, 0, shape_[1]) : inputs_[slot];
+  }
+  at::Tensor TargetsOf(const at::Tensor& batch) const { return batch.narrow(1, 1, shape_[1]); }
+
+  // The output stays until its backward, or until the slot's next use.
+  ConstBytes Keep(const at::Tensor& output, int slot) {
+    outputs_[slot] = output.contiguous();
+    return BytesOf(outputs_[slot]);
+  }
+
+  void Clip(std::vector<at::Tensor>& gradients, double norm) const {
+    const double bound = spec_.optimizer().clip_norm();
+    if (bound > 0 && norm > bound) at::_foreach_mul_(gradients, bound / norm);
+  }
+
+  const v1::JobSpec spec_;
+  const std::string job_id_;
+  const int64_t stage_;
+  const bool is_first_;
+  const bool is_last_;
+  const std::vector<int64_t> shape_;            // of an activation: [micro_batch, context, hidden]
+  const std::unique_ptr<BatchSource> batches_;  // null in the middle
+  StageModel model_;
+  const std::vector<Parameter> parameters_;
+  AdamW optimizer_;
+  SampledWeights sample_;
+
+  std::vector<at::Tensor> inputs_;            // by slot
+  std::vector<at::Tensor> outputs_;           // by slot; at the last stage the loss / a
+  std::vector<at::Tensor> output_gradients_;  // by return index
+  double losses_ = 0;                         // sum over the update's micro-batches
+  double evaluation_losses_ = 0;
+  int64_t evaluations_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::PrepareStage& command,
+                                                               uint32_t threads) {
+  const v1::JobSpec& spec = command.spec();
+  const auto what = [&] {
+    return absl::StrCat("stage ", command.key().stage(), " of job ", command.key().job_id(),
+                        ", building its layers");
+  };
+  return Guard(what, [&]() -> absl::StatusOr<std::unique_ptr<StageCompute>> {
+    at::set_num_threads(static_cast<int>(threads));
+    std::unique_ptr<BatchSource> batches;
+    const uint32_t stage = command.key().stage();
+    if (stage == 0 || stage + 1 == spec.pipeline().stages()) {
+      absl::StatusOr<std::unique_ptr<BatchSource>> opened = BatchSource::Open(spec);
+      if (!opened.ok()) return opened.status();
+      batches = *std::move(opened);
+    }
+    return std::make_unique<TorchCompute>(command, std::move(batches));
+  });
+}
+
+}  // namespace paci

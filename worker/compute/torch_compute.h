@@ -1,0 +1,21 @@
+#pragma once
+
+// worker/compute: the arithmetic of a stage on LibTorch, behind worker/stage's StageCompute. A
+// backward runs on the activations that its forward saved and on the weights as they are now (PACI,
+// section 3): the optimizer steps in place, and autograd holds no copy of a weight.
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "paci/v1/worker.pb.h"
+#include "worker/stage/compute.h"
+
+namespace paci {
+
+// The stage that `command.key()` names, with its weights as they are before the first update. Opens
+// the data files at the first and the last stage. `threads`: of this stage's arithmetic, set for
+// the calling thread.
+absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::PrepareStage& command,
+                                                               uint32_t threads);
+
+}  // namespace paci

@@ -1,0 +1,55 @@
+#include "worker/engine/torch_engine.h"
+
+#include "absl/strings/str_cat.h"
+#include "worker/checkpoint/checkpoint.h"
+#include "worker/compute/torch_compute.h"
+#include "worker/engine/generate.h"
+#include "worker/engine/measure.h"
+#include "worker/stage/emulated_compute.h"
+
+namespace paci {
+namespace {
+
+class TorchEngine final : public Engine {
+ public:
+  explicit TorchEngine(uint32_t threads) : threads_(threads) {}
+
+  absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(
+      const v1::PrepareStage& command) override {
+    const v1::JobSpec& spec = command.spec();
+    if (spec.has_emulation()) return MakeEmulatedCompute(spec, command.key().stage());
+    if (spec.train().device() != "cpu") {
+      return absl::UnimplementedError(absl::StrCat(
+          "train.device: this worker computes on \"cpu\", not on \"", spec.train().device(), "\""));
+    }
+    return MakeTorchCompute(command, ThreadsOf(spec));
+  }
+
+  absl::StatusOr<v1::LayerCosts> MeasureLayers(const v1::JobSpec& spec) override {
+    return MeasureLayerCosts(spec, ThreadsOf(spec));
+  }
+
+  absl::Status CommitCheckpoint(const v1::JobSpec& spec,
+                                const v1::CommitCheckpoint& command) override {
+    return CommitManifest(spec, command);
+  }
+
+  absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateText& command) override {
+    return GenerateFromCheckpoint(command, ThreadsOf(command.spec()));
+  }
+
+ private:
+  uint32_t ThreadsOf(const v1::JobSpec& spec) const {
+    return spec.train().threads() > 0 ? spec.train().threads() : threads_;
+  }
+
+  const uint32_t threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads) {
+  return std::make_unique<TorchEngine>(threads);
+}
+
+}  // namespace paci

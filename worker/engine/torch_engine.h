@@ -1,0 +1,19 @@
+#pragma once
+
+// worker/engine: everything that the agent asks of LibTorch, behind worker/agent's Engine.
+
+#include <cstdint>
+#include <memory>
+
+#include "worker/agent/engine.h"
+
+namespace paci {
+
+// `threads`: compute threads of a job that names none.
+std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads);
+
+// What this machine makes of a float32 matrix product, in floating-point operations a second.
+// Takes about a tenth of a second.
+double MeasureMatmulFlops(uint32_t threads);
+
+}  // namespace paci

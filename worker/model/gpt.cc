@@ -1,0 +1,219 @@
+#include "worker/model/gpt.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace paci {
+namespace {
+
+constexpr double kInitialDeviation = 0.02;
+constexpr double kNormEpsilon = 1e-5;
+
+// Makes the parameters of one unit, each from a stream of random numbers of its own.
+class Initializer {
+ public:
+  Initializer(std::vector<Parameter>* parameters, std::string prefix, uint64_t seed, uint32_t unit)
+      : parameters_(parameters), prefix_(std::move(prefix)), seed_(seed), unit_(unit) {}
+
+  at::Tensor Matrix(const std::string& name, int64_t rows, int64_t columns,
+                    double deviation = kInitialDeviation) {
+    at::Tensor tensor = at::empty({rows, columns}, at::kFloat);
+    const uint64_t seed = MixSeed(seed_, unit_, parameters_->size());
+    tensor.normal_(0, deviation, at::make_generator<at::CPUGeneratorImpl>(seed));
+    return Add(name, std::move(tensor), /*decays=*/true);
+  }
+  at::Tensor Vector(const std::string& name, int64_t size, float value) {
+    return Add(name, at::full({size}, value, at::kFloat), /*decays=*/false);
+  }
+
+ private:
+  at::Tensor Add(const std::string& name, at::Tensor tensor, bool decays) {
+    tensor.set_requires_grad(true);
+    parameters_->push_back({absl::StrCat(prefix_, name), tensor, decays});
+    return tensor;
+  }
+
+  std::vector<Parameter>* const parameters_;
+  const std::string prefix_;
+  const uint64_t seed_;
+  const uint32_t unit_;
+};
+
+struct Linear {
+  at::Tensor weight;  // [out, in]
+  at::Tensor bias;    // [out]
+
+  Linear(Initializer& make, const std::string& name, int64_t in, int64_t out, double deviation)
+      : weight(make.Matrix(absl::StrCat(name, ".weight"), out, in, deviation)),
+        bias(make.Vector(absl::StrCat(name, ".bias"), out, 0)) {}
+  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+};
+
+struct LayerNorm {
+  at::Tensor weight;  // [hidden]
+  at::Tensor bias;    // [hidden]
+
+  LayerNorm(Initializer& make, const std::string& name, int64_t hidden)
+      : weight(make.Vector(absl::StrCat(name, ".weight"), hidden, 1)),
+        bias(make.Vector(absl::StrCat(name, ".bias"), hidden, 0)) {}
+  at::Tensor operator()(const at::Tensor& x) const {
+    return at::layer_norm(x, weight.sizes(), weight, bias, kNormEpsilon);
+  }
+};
+
+// Drops elements by a generator of its own: LibTorch's dropout draws from one that all threads of a
+// process share, which would make a stage's bits depend on its neighbours'.
+class Dropout {
+ public:
+  Dropout(double probability, std::optional<uint64_t> seed) : probability_(probability) {
+    if (seed && probability > 0) generator_ = at::make_generator<at::CPUGeneratorImpl>(*seed);
+  }
+
+  bool is_on() const { return generator_.has_value(); }
+  at::Tensor operator()(const at::Tensor& x) {
+    if (!is_on()) return x;
+    const double keep = 1 - probability_;
+    at::Tensor mask = at::empty(x.sizes(), x.options().requires_grad(false));
+    mask.bernoulli_(keep, generator_).div_(keep);
+    return x * mask;
+  }
+
+ private:
+  const double probability_;
+  std::optional<at::Generator> generator_;
+};
+
+class Embedding final : public ModelUnit {
+ public:
+  Embedding(const v1::ModelSpec& model, uint64_t seed)
+      : dropout_(model.dropout()),
+        make_(&parameters_, "transformer.", seed, 0),
+        tokens_(make_.Matrix("wte.weight", model.vocabulary(), model.hidden())),
+        positions_(make_.Matrix("wpe.weight", model.context(), model.hidden())) {}
+
+  at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t> dropout_seed) override {
+    Dropout dropout(dropout_, dropout_seed);
+    return dropout(at::embedding(tokens_, input) + positions_.narrow(0, 0, input.size(1)));
+  }
+
+ private:
+  const double dropout_;
+  Initializer make_;
+  const at::Tensor tokens_;     // [vocabulary, hidden]
+  const at::Tensor positions_;  // [context, hidden]
+};
+
+class Block final : public ModelUnit {
+ public:
+  Block(const v1::ModelSpec& model, uint32_t unit, uint64_t seed)
+      : heads_(model.heads()),
+        dropout_(model.dropout()),
+        make_(&parameters_, absl::StrCat("transformer.h.", unit - 1, "."), seed, unit),
+        norm_1_(make_, "ln_1", model.hidden()),
+        qkv_(make_, "attn.c_attn", model.hidden(), 3 * int64_t{model.hidden()}, kInitialDeviation),
+        projection_(make_, "attn.c_proj", model.hidden(), model.hidden(), ResidualDeviation(model)),
+        norm_2_(make_, "ln_2", model.hidden()),
+        expand_(make_, "mlp.c_fc", model.hidden(), 4 * int64_t{model.hidden()}, kInitialDeviation),
+        contract_(make_, "mlp.c_proj", 4 * int64_t{model.hidden()}, model.hidden(),
+                  ResidualDeviation(model)) {}
+
+  at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t> dropout_seed) override {
+    Dropout dropout(dropout_, dropout_seed);
+    const at::Tensor x = input + dropout(projection_(Attention(norm_1_(input), dropout)));
+    const at::Tensor expanded = at::gelu(expand_(norm_2_(x)), "tanh");
+    return x + dropout(contract_(expanded));
+  }
+
+ private:
+  static double ResidualDeviation(const v1::ModelSpec& model) {
+    return kInitialDeviation / std::sqrt(2.0 * model.layers());
+  }
+
+  // [micro_batch, context, hidden] -> the same shape
+  at::Tensor Attention(const at::Tensor& x, Dropout& dropout) const {
+    const int64_t batch = x.size(0), context = x.size(1), hidden = x.size(2);
+    // [3, micro_batch, heads, context, hidden / heads]
+    const at::Tensor qkv =
+        qkv_(x).view({batch, context, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4});
+    const at::Tensor q = qkv[0], k = qkv[1], v = qkv[2];
+    const at::Tensor mixed =
+        dropout.is_on() ? DroppedAttention(q, k, v, dropout)
+                        : at::scaled_dot_product_attention(q, k, v, /*attn_mask=*/{},
+                                                           /*dropout_p=*/0, /*is_causal=*/true);
+    return mixed.transpose(1, 2).reshape({batch, context, hidden});
+  }
+
+  static at::Tensor DroppedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                     Dropout& dropout) {
+    const int64_t context = q.size(2);
+    const at::Tensor future =
+        at::ones({context, context}, at::TensorOptions().dtype(at::kBool)).triu(1);
+    const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
+    const at::Tensor scores =
+        at::matmul(q, k.transpose(2, 3))
+            .mul(scale)
+            .masked_fill(future, -std::numeric_limits<double>::infinity());
+    return at::matmul(dropout(at::softmax(scores, -1)), v);
+  }
+
+  const int64_t heads_;
+  const double dropout_;
+  Initializer make_;
+  const LayerNorm norm_1_;
+  const Linear qkv_;
+  const Linear projection_;
+  const LayerNorm norm_2_;
+  const Linear expand_;
+  const Linear contract_;
+};
+
+class Head final : public ModelUnit {
+ public:
+  Head(const v1::ModelSpec& model, uint32_t unit, uint64_t seed)
+      : make_(&parameters_, "", seed, unit),
+        norm_(make_, "transformer.ln_f", model.hidden()),
+        weight_(make_.Matrix("lm_head.weight", model.vocabulary(), model.hidden())) {}
+
+  at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t>) override {
+    return at::linear(norm_(input), weight_);
+  }
+
+ private:
+  Initializer make_;
+  const LayerNorm norm_;
+  const at::Tensor weight_;  // [vocabulary, hidden]
+};
+
+}  // namespace
+
+uint32_t UnitCount(const v1::ModelSpec& model) { return model.layers() + 2; }
+
+std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, uint64_t seed) {
+  if (unit == 0) return std::make_unique<Embedding>(model, seed);
+  if (unit <= model.layers()) return std::make_unique<Block>(model, unit, seed);
+  return std::make_unique<Head>(model, unit, seed);
+}
+
+uint64_t MixSeed(uint64_t seed, uint64_t a, uint64_t b) {
+  uint64_t mixed = seed;
+  for (const uint64_t word : {a, b}) {
+    // splitmix64
+    mixed += 0x9e3779b97f4a7c15 * (word + 1);
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+    mixed ^= mixed >> 31;
+  }
+  return mixed;
+}
+
+at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets) {
+  return at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten());
+}
+
+}  // namespace paci

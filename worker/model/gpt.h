@@ -1,0 +1,58 @@
+#pragma once
+
+// The model: a decoder-only transformer of the GPT-2 family (pre-LN, learned positions, GELU in its
+// tanh form, untied head), as a row of units, 0: embedding, 1..layers: blocks, layers+1: head, so
+// that a stage is any contiguous range of them. A unit's weights depend on the job's seed and its
+// number only, and its arithmetic on its input only: where the row is cut changes no bit.
+//
+// LibTorch tensors, float32. worker/compute and worker/engine may depend on this room.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "paci/v1/job.pb.h"
+
+namespace paci {
+
+struct Parameter {
+  std::string name;   // as nanoGPT's state dict has it, "transformer.h.0.attn.c_attn.weight"
+  at::Tensor tensor;  // a leaf that requires a gradient
+  bool decays;        // weight decay applies: matrices and embeddings, not biases and norms
+};
+
+// Single-threaded. Throws what LibTorch throws.
+class ModelUnit {
+ public:
+  virtual ~ModelUnit() = default;
+
+  // Embedding: token ids [micro_batch, context] -> [micro_batch, context, hidden].
+  // Block: [micro_batch, context, hidden] -> the same shape.
+  // Head: [micro_batch, context, hidden] -> logits [micro_batch, context, vocabulary].
+  // Shorter sequences are allowed. `dropout_seed`: what the dropped elements depend on; nullopt:
+  // nothing is dropped.
+  virtual at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t> dropout_seed) = 0;
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+
+ protected:
+  std::vector<Parameter> parameters_;
+};
+
+uint32_t UnitCount(const v1::ModelSpec& model);
+
+// Initialised as GPT-2: normal with standard deviation 0.02, of projections into the residual
+// stream 0.02 / sqrt(2 * layers); biases 0; norms 1 and 0.
+std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, uint64_t seed);
+
+// A seed for one purpose out of the job's: well mixed, the same on every machine.
+uint64_t MixSeed(uint64_t seed, uint64_t a, uint64_t b);
+
+// Mean cross-entropy in nats a token of `logits` against `targets` [micro_batch, context].
+at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets);
+
+}  // namespace paci
