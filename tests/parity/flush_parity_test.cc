@@ -1,0 +1,64 @@
+// A flush schedule computes bit for bit what one stage computes, wherever the layers are cut.
+#include <gtest/gtest.h>
+
+#include "tests/parity/small_job.h"
+
+namespace paci {
+namespace {
+
+const std::vector<std::vector<uint32_t>>& Partitions() {
+  static const auto* const partitions = new std::vector<std::vector<uint32_t>>{
+      {2, 3}, {4, 1}, {1, 2, 2}, {2, 2, 1}, {1, 1, 1, 2}, {2, 1, 1, 1}};
+  return *partitions;
+}
+
+void ExpectSame(const RunResult& run, const RunResult& reference) {
+  EXPECT_EQ(run.losses, reference.losses);
+  EXPECT_EQ(run.validation_losses, reference.validation_losses);
+  EXPECT_EQ(run.checksums, reference.checksums);
+}
+
+TEST(FlushParity, EveryPartitionGivesTheBitsOfOneStage) {
+  SmallData data;
+  const v1::JobSpec spec = SmallJob(data, "1f1b", 3);
+  const RunResult one_stage = Train(spec, {5});
+  ASSERT_EQ(one_stage.losses.size(), 24u);
+  ASSERT_EQ(one_stage.checksums.size(), 10u);
+  EXPECT_LT(one_stage.losses.back(), one_stage.losses.front() - 1);
+  for (const auto& partition : Partitions()) {
+    SCOPED_TRACE(testing::PrintToString(partition));
+    ExpectSame(Train(spec, partition), one_stage);
+  }
+}
+
+TEST(FlushParity, HoldsInTheOrderThatAnswersArrivalsWhateverTheNetworkDoes) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 4);
+  spec.mutable_pipeline()->set_order(v1::ORDER_DRAIN_FIRST);
+  const RunResult one_stage = Train(spec, {5});
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    SCOPED_TRACE(seed);
+    ExpectSame(Train(spec, {1, 1, 1, 2}, seed), one_stage);
+  }
+}
+
+TEST(FlushParity, HoldsWithDropout) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 2);
+  const RunResult without = Train(spec, {5});
+  spec.mutable_model()->set_dropout(0.2);
+  const RunResult one_stage = Train(spec, {5});
+  EXPECT_NE(one_stage.losses, without.losses);
+  ExpectSame(Train(spec, {2, 1, 1, 1}), one_stage);
+}
+
+TEST(FlushParity, BitsDependOnTheSeed) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 2);
+  const RunResult seven = Train(spec, {5});
+  spec.mutable_train()->set_seed(8);
+  EXPECT_NE(Train(spec, {5}).losses, seven.losses);
+}
+
+}  // namespace
+}  // namespace paci

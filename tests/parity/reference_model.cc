@@ -1,0 +1,178 @@
+#include "tests/parity/reference_model.h"
+
+#include <torch/optim/adamw.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numbers>
+
+#include "absl/strings/str_cat.h"
+#include "worker/data/batch_source.h"
+
+namespace paci {
+namespace {
+
+using torch::Tensor;
+
+class ReferenceModel {
+ public:
+  ReferenceModel(const v1::ModelSpec& model, const Weights& forward, const Weights& backward)
+      : model_(model), forward_(forward), backward_(backward) {}
+
+  Tensor Logits(const Tensor& ids) const {
+    Tensor x = Embedding(ids);
+    for (uint32_t i = 0; i < model_.layers(); ++i) {
+      const std::string block = absl::StrCat("transformer.h.", i, ".");
+      x = x + Linear(block + "attn.c_proj",
+                     Attention(Linear(block + "attn.c_attn", Norm(block + "ln_1", x))));
+      x = x + Linear(block + "mlp.c_proj", Gelu(Linear(block + "mlp.c_fc", Norm(block + "ln_2", x))));
+    }
+    return Mix([&](const Weights& w) {
+      return torch::matmul(Norm("transformer.ln_f", x), w.at("lm_head.weight").t());
+    });
+  }
+
+ private:
+  // The value that `layer` has with the forward's weights, the derivative that it has with the
+  // backward's: the difference below is zero, but not for autograd.
+  Tensor Mix(const std::function<Tensor(const Weights&)>& layer) const {
+    const Tensor with_gradient = layer(backward_);
+    return layer(forward_).detach() + (with_gradient - with_gradient.detach());
+  }
+
+  Tensor Embedding(const Tensor& ids) const {
+    return Mix([&](const Weights& w) {
+      const Tensor rows = w.at("transformer.wte.weight").index_select(0, ids.flatten());
+      const Tensor positions = w.at("transformer.wpe.weight").slice(0, 0, ids.size(1));
+      return rows.view({ids.size(0), ids.size(1), -1}) + positions;
+    });
+  }
+
+  Tensor Linear(const std::string& name, const Tensor& x) const {
+    return Mix([&](const Weights& w) {
+      return torch::matmul(x, w.at(name + ".weight").t()) + w.at(name + ".bias");
+    });
+  }
+
+  Tensor Norm(const std::string& name, const Tensor& x) const {
+    const Tensor centred = x - x.mean(-1, true);
+    const Tensor normal = centred / torch::sqrt(centred.square().mean(-1, true) + 1e-5);
+    return Mix([&](const Weights& w) {
+      return normal * w.at(name + ".weight") + w.at(name + ".bias");
+    });
+  }
+
+  Tensor Attention(const Tensor& qkv) const {
+    const int64_t batch = qkv.size(0), context = qkv.size(1), hidden = qkv.size(2) / 3;
+    const int64_t width = hidden / model_.heads();
+    const auto heads = [&](int64_t part) {
+      return qkv.slice(2, part * hidden, (part + 1) * hidden)
+          .view({batch, context, model_.heads(), width})
+          .transpose(1, 2);
+    };
+    const Tensor future = torch::ones({context, context}, torch::kBool).triu(1);
+    const Tensor scores = torch::matmul(heads(0), heads(1).transpose(2, 3)) / std::sqrt(width);
+    const Tensor shares = torch::softmax(
+        scores.masked_fill(future, -std::numeric_limits<double>::infinity()), -1);
+    return torch::matmul(shares, heads(2)).transpose(1, 2).reshape({batch, context, hidden});
+  }
+
+  static Tensor Gelu(const Tensor& x) {
+    return 0.5 * x *
+           (1 + torch::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x.pow(3))));
+  }
+
+  const v1::ModelSpec& model_;
+  const Weights& forward_;
+  const Weights& backward_;
+};
+
+// Linear warm-up, then a cosine to the floor, by number of the update from 1.
+double LearningRate(const v1::JobSpec& spec, double number) {
+  const v1::OptimizerSpec& o = spec.optimizer();
+  if (number <= o.warmup_updates()) return o.lr() * number / o.warmup_updates();
+  const double share = (number - o.warmup_updates()) /
+                       (static_cast<double>(spec.train().updates()) - o.warmup_updates());
+  return o.lr() * (o.lr_floor() +
+                   (1 - o.lr_floor()) * (1 + std::cos(std::numbers::pi * share)) / 2);
+}
+
+std::vector<torch::optim::OptimizerParamGroup> Groups(const v1::JobSpec& spec,
+                                                      const Weights& weights) {
+  const v1::OptimizerSpec& o = spec.optimizer();
+  std::vector<Tensor> matrices, vectors;
+  for (const auto& [name, tensor] : weights) {
+    (tensor.dim() == 2 ? matrices : vectors).push_back(tensor);
+  }
+  const auto options = [&](double decay) {
+    return std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(o.lr())
+                                                            .betas({o.beta1(), o.beta2()})
+                                                            .eps(o.eps())
+                                                            .weight_decay(decay));
+  };
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(matrices, options(o.weight_decay()));
+  groups.emplace_back(vectors, options(0));
+  return groups;
+}
+
+Weights Clone(const Weights& weights, bool requires_grad) {
+  Weights clones;
+  for (const auto& [name, tensor] : weights) {
+    clones[name] = tensor.detach().clone().set_requires_grad(requires_grad);
+  }
+  return clones;
+}
+
+}  // namespace
+
+Tensor ReferenceLoss(const v1::ModelSpec& model, const Tensor& ids, const Weights& forward,
+                     const Weights& backward) {
+  const int64_t context = ids.size(1) - 1;
+  const Tensor logits =
+      ReferenceModel(model, forward, backward).Logits(ids.slice(1, 0, context));
+  const Tensor logs = torch::log_softmax(logits, -1);
+  return -logs.gather(2, ids.slice(1, 1, context + 1).unsqueeze(2)).mean();
+}
+
+ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial,
+                            VersionOf version_of) {
+  torch::set_num_threads(1);
+  ReferenceRun run;
+  run.weights = Clone(initial, /*requires_grad=*/true);
+  std::vector<Weights> history{Clone(initial, /*requires_grad=*/false)};  // by version
+  torch::optim::AdamW optimizer(Groups(spec, run.weights), {});
+  const auto batches = BatchSource::Open(spec).value();
+  const int64_t a = spec.pipeline().accumulation();
+  for (int64_t update = 0; update < static_cast<int64_t>(spec.train().updates()); ++update) {
+    double loss_sum = 0;
+    for (int64_t micro_batch = update * a; micro_batch < (update + 1) * a; ++micro_batch) {
+      const auto ids = batches->Training(micro_batch).value();
+      const Tensor batch = torch::from_blob(const_cast<int64_t*>(ids.data()),
+                                            {spec.pipeline().micro_batch(),
+                                             int64_t{spec.model().context()} + 1},
+                                            torch::kLong)
+                               .clone();
+      Weights forward;
+      for (const auto& [name, tensor] : run.weights) {
+        const Versions versions = version_of(spec, name, micro_batch);
+        TORCH_CHECK(versions.backward == update, "a backward meets the newest weights");
+        forward[name] = history.at(versions.forward).at(name);
+      }
+      const Tensor loss = ReferenceLoss(spec.model(), batch, forward, run.weights);
+      loss_sum += loss.item<double>();
+      (loss / static_cast<double>(a)).backward();
+    }
+    run.losses.push_back(loss_sum / static_cast<double>(a));
+    for (auto& group : optimizer.param_groups()) {
+      group.options().set_lr(LearningRate(spec, static_cast<double>(update + 1)));
+    }
+    optimizer.step();
+    optimizer.zero_grad();
+    history.push_back(Clone(run.weights, /*requires_grad=*/false));
+  }
+  return run;
+}
+
+}  // namespace paci

@@ -1,0 +1,97 @@
+// The pipeline against an independent reference: one stage against the plain model, and PACI over
+// several stages against a simulation in one process that keeps every version of the weights.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "tests/parity/reference_model.h"
+#include "tests/parity/small_job.h"
+#include "worker/compute/stage_model.h"
+
+namespace paci {
+namespace {
+
+Weights InitialWeights(const v1::JobSpec& spec) {
+  Weights weights;
+  for (const Parameter& p : StageModel(spec, 0, UnitCount(spec.model())).parameters()) {
+    weights[p.name] = p.tensor;
+  }
+  return weights;
+}
+
+// The weights in the end, from the last checkpoint.
+Weights FinalWeights(const v1::JobSpec& spec, const std::string& directory) {
+  StageModel model(spec, 0, UnitCount(spec.model()));
+  EXPECT_TRUE(model.Load(directory).ok());
+  Weights weights;
+  for (const Parameter& p : model.parameters()) weights[p.name] = p.tensor.detach().clone();
+  return weights;
+}
+
+void ExpectNear(const RunResult& run, const ReferenceRun& reference, const Weights& weights) {
+  ASSERT_EQ(run.losses.size(), reference.losses.size());
+  for (size_t i = 0; i < run.losses.size(); ++i) {
+    EXPECT_NEAR(run.losses[i], reference.losses[i], 2e-4) << "update " << i;
+  }
+  ASSERT_EQ(weights.size(), reference.weights.size());
+  for (const auto& [name, tensor] : reference.weights) {
+    const double difference = (weights.at(name) - tensor).abs().max().item<double>();
+    EXPECT_LT(difference, 5e-3) << name;
+  }
+}
+
+Versions Newest(const v1::JobSpec& spec, const std::string&, int64_t micro_batch) {
+  const int64_t update = micro_batch / spec.pipeline().accumulation();
+  return {update, update};
+}
+
+// Of {2, 1, 1, 1}: the embedding and the first block are stage 0, the head is stage 3.
+int64_t StageOf(const std::string& name) {
+  if (absl::StrContains(name, ".h.1.")) return 1;
+  if (absl::StrContains(name, ".h.2.")) return 2;
+  return absl::StrContains(name, "ln_f") || absl::StrContains(name, "lm_head") ? 3 : 0;
+}
+
+// In strict order stage i runs the forward of micro-batch m when it has done m - (N-i) + 1
+// backwards, so it meets the weights of their updates (PACI, section 3).
+Versions OfStrictPaci(const v1::JobSpec& spec, const std::string& name, int64_t micro_batch) {
+  const int64_t a = spec.pipeline().accumulation();
+  const int64_t cap = 4 - StageOf(name);
+  return {std::max<int64_t>(0, micro_batch - cap + 1) / a, micro_batch / a};
+}
+
+TEST(Reference, OneStageIsTheModelAndTheOptimizerOfTheirDefinitions) {
+  SmallData data;
+  const v1::JobSpec spec = SmallJob(data, "1f1b", 3);
+  const RunResult run = Train(spec, {5});
+  ExpectNear(run, TrainReference(spec, InitialWeights(spec), Newest),
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024"));
+}
+
+class DelayedReference : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(DelayedReference, PaciUsesTheWeightsOfItsDefinition) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "paci", GetParam());
+  // A validation would drain the pipeline.
+  spec.mutable_train()->set_eval_every(0);
+  const Weights initial = InitialWeights(spec);
+  const RunResult run = Train(spec, {2, 1, 1, 1});
+  const ReferenceRun reference = TrainReference(spec, initial, OfStrictPaci);
+  ExpectNear(run, reference,
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024"));
+  // The comparison can tell versions apart.
+  const ReferenceRun without_lag = TrainReference(spec, initial, Newest);
+  double largest = 0;
+  for (size_t i = 0; i < run.losses.size(); ++i) {
+    largest = std::max(largest, std::abs(without_lag.losses[i] - reference.losses[i]));
+  }
+  EXPECT_GT(largest, 1e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Accumulations, DelayedReference, testing::Values(1, 2, 3, 5));
+
+}  // namespace
+}  // namespace paci

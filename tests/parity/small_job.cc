@@ -1,0 +1,117 @@
+#include "tests/parity/small_job.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/transport/inproc/inproc_transport.h"
+#include "tests/support/delaying_transport.h"
+#include "tests/support/session_pipeline.h"
+#include "worker/compute/torch_compute.h"
+
+namespace paci {
+namespace {
+
+// Words in an order that a seed decides: something can be learnt, and no two windows are equal.
+std::string Text(uint64_t seed, int words) {
+  static constexpr const char* kWords[] = {"and",  "the",   "earth", "was",  "without", "form",
+                                           "void", "light", "day",   "said", "waters",  "heaven"};
+  std::string text;
+  uint64_t state = seed;
+  for (int i = 0; i < words; ++i) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    absl::StrAppend(&text, kWords[(state >> 33) % std::size(kWords)], i % 9 == 8 ? "\n" : " ");
+  }
+  return text;
+}
+
+}  // namespace
+
+SmallData::SmallData() {
+  std::string name = std::filesystem::temp_directory_path() / "paci-parity-XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "no temporary folder";
+  folder_ = name;
+  std::ofstream(train()) << Text(1, 600);
+  std::ofstream(validation()) << Text(2, 100);
+}
+
+SmallData::~SmallData() { std::filesystem::remove_all(folder_); }
+
+std::string SmallData::NewCheckpointFolder() {
+  return absl::StrCat(folder_, "/checkpoints-", checkpoint_folders_++);
+}
+
+v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accumulation) {
+  v1::JobSpec spec;
+  spec.set_name("parity");
+  spec.mutable_model()->set_layers(3);
+  spec.mutable_model()->set_hidden(16);
+  spec.mutable_model()->set_heads(2);
+  spec.mutable_model()->set_context(12);
+  spec.mutable_model()->set_vocabulary(256);
+  spec.mutable_data()->set_train(data.train());
+  spec.mutable_data()->set_validation(data.validation());
+  spec.mutable_data()->set_tokenizer(v1::TOKENIZER_BYTES);
+  spec.mutable_pipeline()->set_schedule(schedule);
+  spec.mutable_pipeline()->set_accumulation(accumulation);
+  spec.mutable_pipeline()->set_micro_batch(2);
+  spec.mutable_pipeline()->set_order(v1::ORDER_STRICT);
+  spec.mutable_pipeline()->set_frame_checksums(true);
+  spec.mutable_optimizer()->set_name("adamw");
+  spec.mutable_optimizer()->set_lr(1e-2);
+  spec.mutable_optimizer()->set_beta1(0.9);
+  spec.mutable_optimizer()->set_beta2(0.95);
+  spec.mutable_optimizer()->set_eps(1e-8);
+  spec.mutable_optimizer()->set_weight_decay(0.1);
+  spec.mutable_optimizer()->set_warmup_updates(4);
+  spec.mutable_optimizer()->set_lr_floor(0.1);
+  spec.mutable_train()->set_updates(24);
+  spec.mutable_train()->set_seed(7);
+  spec.mutable_train()->set_eval_every(8);
+  spec.mutable_train()->set_eval_batches(3);
+  spec.mutable_train()->set_threads(1);
+  spec.mutable_train()->set_device("cpu");
+  spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+  spec.mutable_checkpoint()->set_keep(1);
+  return spec;
+}
+
+RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
+                std::optional<uint64_t> delay_seed) {
+  spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(units_per_stage.size()));
+  const std::shared_ptr<InprocHub> hub = MakeInprocHub();
+  std::vector<std::unique_ptr<Transport>> owned;
+  std::vector<Transport*> transports;
+  for (size_t i = 0; i < units_per_stage.size(); ++i) {
+    owned.push_back(MakeInprocTransport(hub));
+    if (delay_seed) {
+      owned.back() = MakeDelayingTransport(std::move(owned.back()), *delay_seed + i);
+    }
+    transports.push_back(owned.back().get());
+  }
+  const std::unique_ptr<Engine> engine = MakeStageEngine(
+      [](const v1::PrepareStage& command) { return MakeTorchCompute(command, /*threads=*/1); });
+  RunResult result;
+  for (const v1::StageReport& report :
+       RunPipeline(spec, units_per_stage, transports, engine.get())) {
+    EXPECT_EQ(report.status().state(), v1::STAGE_STATE_FINISHED) << report.status().error();
+    result.stages.push_back(report.status());
+    for (const v1::MetricPoint& point : report.points()) {
+      if (point.has_loss()) result.losses.push_back(point.loss());
+      if (point.has_validation_loss()) {
+        result.validation_losses[point.update()] = point.validation_loss();
+      }
+    }
+    for (const v1::CheckpointPart& part : report.checkpoints()) {
+      for (const v1::CheckpointFile& file : part.files()) {
+        result.checksums[file.path()] = file.checksum();
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace paci
