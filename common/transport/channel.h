@@ -1,9 +1,9 @@
 #pragma once
 
 // Moves byte spans between neighbouring stages. A channel is one direction of one link: activations
-// one way, gradients the other, so that neither waits for the other. tcp/ and inproc/ (for tests)
-// have the same files; tests/integration holds the one conformance suite for both. Nothing here
-// knows of tensors or schedules.
+// one way, gradients the other, so that neither waits for the other. tests/unit/transport holds the
+// one conformance suite that tcp/ and inproc/ (for tests) both pass. Nothing here knows of tensors
+// or schedules.
 
 #include <cstddef>
 #include <cstdint>
@@ -58,9 +58,9 @@ struct ChannelStats {
   uint64_t payload_bytes = 0;
 };
 
-// Called exactly once, on an I/O thread of the transport or inside Close; must not block. After an
-// error the channel is closed: everything still outstanding, and every later call, completes with
-// that same error.
+// Called exactly once, on an I/O thread of the transport or inside Close or the destructor; must
+// not block, nor destroy its own channel. After an error the channel is closed: everything still
+// outstanding, and every later call, completes with that same error.
 using TransferDone = absl::AnyInvocable<void(absl::Status)>;
 
 // The sending end. Thread-safe. The destructor aborts what is outstanding, and returns after the
@@ -96,8 +96,9 @@ struct LinkOptions {
   bool checksums = true;  // xxh3 of each payload in its frame header
 };
 
-// Makes channels. Thread-safe. The sending side dials; the receiving side must have called Accept
-// for the same link, or the dialler tries again until its deadline.
+// Makes channels, which outlive it. Thread-safe. The sending side dials; the receiving side must
+// have called Accept for the same link, or the dialler tries again until its deadline. The
+// destructor cancels what is pending.
 class Transport {
  public:
   using OnReceiveChannel =
@@ -107,15 +108,17 @@ class Transport {
   virtual ~Transport() = default;
   // HOST:PORT that a neighbour dials.
   virtual std::string address() const = 0;
-  // Each callback is called exactly once, on an I/O thread or inside Cancel: with the channel, or
-  // DEADLINE_EXCEEDED, CANCELLED, or (Connect) PERMISSION_DENIED when the peer knows another
-  // secret.
+  // Each callback is called exactly once, on an I/O thread, inside Cancel or inside the destructor:
+  // with the channel, or DEADLINE_EXCEEDED, CANCELLED; Accept also ALREADY_EXISTS while an earlier
+  // Accept of the link is pending here; Connect also PERMISSION_DENIED when the peer knows another
+  // secret, INVALID_ARGUMENT when `address` is none, FAILED_PRECONDITION when the peer speaks
+  // another version.
   virtual void Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
                       OnReceiveChannel done) = 0;
   virtual void Connect(const std::string& address, const LinkId& link, const LinkOptions& options,
                        absl::Time deadline, OnSendChannel done) = 0;
-  // Ends the pending Accepts and Connects of one incarnation of a job. Channels that exist are not
-  // touched.
+  // Ends the pending Accepts and Connects of one incarnation of a job: when it returns, their
+  // callbacks have been called. Channels that exist are not touched.
   virtual void Cancel(const std::string& job_id, uint64_t generation) = 0;
 };
 

@@ -21,6 +21,7 @@ IoThread::~IoThread() {
 void IoThread::Post(std::function<void()> task) { asio::post(context_, std::move(task)); }
 
 void IoThread::RunAndWait(std::function<void()> task) {
+  if (context_.get_executor().running_in_this_thread()) return task();
   absl::Notification is_done;
   Post([&] {
     task();

@@ -17,7 +17,7 @@ class IoThread {
 
   asio::io_context& context() { return context_; }
   void Post(std::function<void()> task);
-  // Runs `task` on the thread and waits for its end. Not on the thread itself.
+  // Runs `task` on the thread and waits for its end; at once if this is the thread itself.
   void RunAndWait(std::function<void()> task);
 
  private:

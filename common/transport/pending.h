@@ -23,12 +23,13 @@ class PendingTransfers {
   }
   bool empty() const { return queue_.empty(); }
   Transfer& front() { return queue_.front(); }
-  // The oldest leaves the queue before its callback runs, which may add another.
-  void FinishFront(const absl::Status& status) {
-    TransferDone done = std::move(queue_.front().done);
+  Transfer TakeFront() {
+    Transfer transfer = std::move(queue_.front());
     queue_.pop_front();
-    done(status);
+    return transfer;
   }
+  // The oldest leaves the queue before its callback runs, which may add another.
+  void FinishFront(const absl::Status& status) { TakeFront().done(status); }
   void FinishAll(const absl::Status& status) {
     while (!queue_.empty()) FinishFront(status);
   }

@@ -1,11 +1,11 @@
 #include "common/transport/inproc/inproc_transport.h"
 
+#include <algorithm>
 #include <asio/steady_timer.hpp>
 #include <atomic>
 #include <cstring>
-#include <map>
+#include <list>
 #include <string>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,191 +16,220 @@
 namespace paci {
 namespace {
 
-// Both ends of one channel. On the I/O thread only, but for `stats`.
+// Both ends of one channel. On the I/O thread only, but for the counts.
 struct Pipe {
-  LinkId link;
+  Pipe(LinkId link, std::string sender, std::string receiver)
+      : link(std::move(link)), sender(std::move(sender)), receiver(std::move(receiver)) {}
+
+  const LinkId link;
+  const std::string sender;  // addresses
+  const std::string receiver;
   PendingSends sends;
   PendingReceives receives;
-  absl::Status closed;  // why, once it is
+  absl::Status sender_closed;  // why, once it is
+  absl::Status receiver_closed;
   std::atomic<uint64_t> frames{0};
   std::atomic<uint64_t> payload_bytes{0};
 
-  void Close(const absl::Status& reason) {
-    if (closed.ok()) closed = reason;
-    sends.FinishAll(closed);
-    receives.FinishAll(closed);
+  void CloseSender(const absl::Status& reason) {
+    if (!sender_closed.ok()) return;
+    Close(reason, Lost(sender));
+  }
+  void CloseReceiver(const absl::Status& reason) {
+    if (!receiver_closed.ok()) return;
+    Close(Lost(receiver), reason);
   }
 
   void Match() {
-    while (closed.ok() && !sends.empty() && !receives.empty()) {
-      auto& send = sends.front();
-      auto& receive = receives.front();
+    while (!sends.empty() && !receives.empty()) {
       const absl::Status valid =
-          CheckFrame(link, receive.tag, receive.bytes.size(), send.tag, send.bytes.size());
-      if (!valid.ok()) return Close(valid);
+          CheckFrame(link, receives.front().tag, receives.front().bytes.size(), sends.front().tag,
+                     sends.front().bytes.size());
+      if (!valid.ok()) return CloseReceiver(valid);
+      auto send = sends.TakeFront();
+      auto receive = receives.TakeFront();
       if (!send.bytes.empty()) {
         std::memcpy(receive.bytes.data(), send.bytes.data(), send.bytes.size());
       }
       ++frames;
       payload_bytes += send.bytes.size();
-      sends.FinishFront(absl::OkStatus());
-      receives.FinishFront(absl::OkStatus());
+      send.done(absl::OkStatus());
+      receive.done(absl::OkStatus());
     }
+  }
+
+ private:
+  absl::Status Lost(const std::string& peer) const {
+    return absl::UnavailableError(absl::StrCat("lost the peer ", peer, " of the link of ",
+                                               ToString(link), ": it closed the channel"));
+  }
+  void Close(const absl::Status& at_sender, const absl::Status& at_receiver) {
+    if (sender_closed.ok()) sender_closed = at_sender;
+    if (receiver_closed.ok()) receiver_closed = at_receiver;
+    sends.FinishAll(sender_closed);
+    receives.FinishAll(receiver_closed);
   }
 };
 
-// What both ends share: the pipe, its thread, and how it ends.
-class End {
+class InprocSender final : public SendChannel {
  public:
-  End(std::shared_ptr<Pipe> pipe, std::shared_ptr<IoThread> io)
+  InprocSender(std::shared_ptr<Pipe> pipe, std::shared_ptr<IoThread> io)
       : pipe_(std::move(pipe)), io_(std::move(io)) {}
-  ~End() {
-    const absl::Status gone = absl::UnavailableError(
-        absl::StrCat("the other end of the link of ", ToString(pipe_->link), " is gone"));
-    io_->RunAndWait([&] { pipe_->Close(gone); });
-  }
+  ~InprocSender() override { InprocSender::Close(absl::CancelledError("closed at this end")); }
 
-  template <typename Pending, typename Span>
-  void Add(Pending Pipe::*pending, FrameTag tag, Span bytes, TransferDone done) {
+  void Send(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) override {
     auto shared_done = std::make_shared<TransferDone>(std::move(done));
-    io_->Post([pipe = pipe_, pending, tag, bytes, shared_done] {
-      if (!pipe->closed.ok()) return (*shared_done)(pipe->closed);
-      ((*pipe).*pending).Add(tag, bytes, std::move(*shared_done));
+    io_->Post([pipe = pipe_, tag, payload, shared_done] {
+      if (!pipe->sender_closed.ok()) return (*shared_done)(pipe->sender_closed);
+      pipe->sends.Add(tag, payload, std::move(*shared_done));
       pipe->Match();
     });
   }
-  void Close(const absl::Status& reason) {
-    io_->RunAndWait([&] { pipe_->Close(reason); });
+  void Close(absl::Status reason) override {
+    io_->RunAndWait([&] { pipe_->CloseSender(reason); });
   }
-  ChannelStats stats() const { return {pipe_->frames, pipe_->payload_bytes}; }
+  ChannelStats stats() const override { return {pipe_->frames, pipe_->payload_bytes}; }
 
  private:
   const std::shared_ptr<Pipe> pipe_;
   const std::shared_ptr<IoThread> io_;
 };
 
-class InprocSender final : public SendChannel {
- public:
-  InprocSender(std::shared_ptr<Pipe> pipe, std::shared_ptr<IoThread> io)
-      : end_(std::move(pipe), std::move(io)) {}
-  void Send(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) override {
-    end_.Add(&Pipe::sends, tag, payload, std::move(done));
-  }
-  void Close(absl::Status reason) override { end_.Close(reason); }
-  ChannelStats stats() const override { return end_.stats(); }
-
- private:
-  End end_;
-};
-
 class InprocReceiver final : public ReceiveChannel {
  public:
   InprocReceiver(std::shared_ptr<Pipe> pipe, std::shared_ptr<IoThread> io)
-      : end_(std::move(pipe), std::move(io)) {}
+      : pipe_(std::move(pipe)), io_(std::move(io)) {}
+  ~InprocReceiver() override { InprocReceiver::Close(absl::CancelledError("closed at this end")); }
+
   void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) override {
-    end_.Add(&Pipe::receives, expected, into, std::move(done));
+    auto shared_done = std::make_shared<TransferDone>(std::move(done));
+    io_->Post([pipe = pipe_, expected, into, shared_done] {
+      if (!pipe->receiver_closed.ok()) return (*shared_done)(pipe->receiver_closed);
+      pipe->receives.Add(expected, into, std::move(*shared_done));
+      pipe->Match();
+    });
   }
-  void Close(absl::Status reason) override { end_.Close(reason); }
-  ChannelStats stats() const override { return end_.stats(); }
+  void Close(absl::Status reason) override {
+    io_->RunAndWait([&] { pipe_->CloseReceiver(reason); });
+  }
+  ChannelStats stats() const override { return {pipe_->frames, pipe_->payload_bytes}; }
 
  private:
-  End end_;
+  const std::shared_ptr<Pipe> pipe_;
+  const std::shared_ptr<IoThread> io_;
 };
 
-using LinkKey = std::tuple<std::string, uint64_t, uint32_t, uint32_t>;
-LinkKey KeyOf(const LinkId& link) {
-  return {link.job_id, link.generation, link.from_stage, link.to_stage};
-}
-
-// A side of a link that waits for the other. `done` is emptied when it has been called.
+// A side of a link that waits for the other. On the I/O thread only.
 template <typename Done>
 struct Waiting {
-  Waiting(const LinkId& link, LinkOptions options, Done done, asio::io_context& context)
-      : link(link), options(std::move(options)), done(std::move(done)), deadline(context) {}
+  Waiting(std::string owner, std::string accepting_at, LinkId link, LinkOptions options, Done done,
+          asio::io_context& context)
+      : owner(std::move(owner)),
+        accepting_at(std::move(accepting_at)),
+        link(std::move(link)),
+        options(std::move(options)),
+        done(std::move(done)),
+        deadline(context) {}
 
-  LinkId link;
-  LinkOptions options;
-  Done done;
+  const std::string owner;         // address of the transport that waits
+  const std::string accepting_at;  // address of the one that accepts
+  const LinkId link;
+  const LinkOptions options;
+  Done done;  // emptied when it is called
   asio::steady_timer deadline;
 
-  void Fail(const absl::Status& status) {
+  template <typename Result>
+  void Finish(Result result) {
     deadline.cancel();
-    std::exchange(done, nullptr)(status);
+    std::exchange(done, nullptr)(std::move(result));
   }
 };
+
+using Accepting = Waiting<Transport::OnReceiveChannel>;
+using Dialling = Waiting<Transport::OnSendChannel>;
+template <typename Side>
+using Sides = std::list<std::shared_ptr<Side>>;
+
+template <typename Side, typename Other>
+auto FindPartner(Sides<Side>& sides, const Other& other) {
+  return std::find_if(sides.begin(), sides.end(), [&](const std::shared_ptr<Side>& side) {
+    return side->link == other.link && side->accepting_at == other.accepting_at;
+  });
+}
 
 }  // namespace
 
-// Its state is touched on its I/O thread only.
+// What waits is touched on its I/O thread only. A transport cancels its own before it is gone.
 class InprocHub {
  public:
-  using Accepting = Waiting<Transport::OnReceiveChannel>;
-  using Dialling = Waiting<Transport::OnSendChannel>;
-
   const std::shared_ptr<IoThread>& io() const { return io_; }
-  int NextAddress() { return ++addresses_; }
+  std::string NextAddress() { return absl::StrCat("inproc:", ++addresses_); }
 
-  template <typename Side>
-  void Add(std::map<LinkKey, std::shared_ptr<Side>> InprocHub::*sides, std::shared_ptr<Side> side,
-           absl::Time deadline) {
-    const LinkKey key = KeyOf(side->link);
-    (this->*sides)[key] = side;
-    side->deadline.expires_after(absl::ToChronoNanoseconds(deadline - absl::Now()));
-    side->deadline.async_wait([this, sides, side, key](const std::error_code& error) {
-      if (error || side->done == nullptr) return;
-      (this->*sides).erase(key);
-      side->Fail(absl::DeadlineExceededError(
-          absl::StrCat("no neighbour came for the link of ", ToString(side->link))));
-    });
-    Meet(key);
+  void Accept(const std::shared_ptr<Accepting>& accepting, absl::Time deadline) {
+    if (FindPartner(accepting_, *accepting) != accepting_.end()) {
+      return accepting->Finish(absl::AlreadyExistsError(
+          absl::StrCat("the link of ", ToString(accepting->link), " is awaited already")));
+    }
+    Await(accepting_, accepting, deadline);
+    const auto dialling = FindPartner(dialling_, *accepting);
+    if (dialling != dialling_.end()) Meet(std::shared_ptr<Dialling>(*dialling), accepting);
   }
 
-  void Cancel(const std::string& job_id, uint64_t generation) {
-    CancelIn(accepting_, job_id, generation);
-    CancelIn(dialling_, job_id, generation);
+  void Dial(const std::shared_ptr<Dialling>& dialling, absl::Time deadline) {
+    Await(dialling_, dialling, deadline);
+    const auto accepting = FindPartner(accepting_, *dialling);
+    if (accepting != accepting_.end()) Meet(dialling, std::shared_ptr<Accepting>(*accepting));
+  }
+
+  template <typename Matches>
+  void Cancel(const Matches& matches) {
+    CancelIn(accepting_, matches);
+    CancelIn(dialling_, matches);
   }
 
  private:
-  void Meet(const LinkKey& key) {
-    const auto accepting = accepting_.find(key);
-    const auto dialling = dialling_.find(key);
-    if (accepting == accepting_.end() || dialling == dialling_.end()) return;
-    const std::shared_ptr<Dialling> dial = dialling->second;
-    dialling_.erase(dialling);
-    if (dial->options.secret != accepting->second->options.secret) {
-      return dial->Fail(absl::PermissionDeniedError(
-          absl::StrCat("the peer knows another secret for ", ToString(dial->link))));
-    }
-    const std::shared_ptr<Accepting> accept = accepting->second;
-    accepting_.erase(accepting);
-    dial->deadline.cancel();
-    accept->deadline.cancel();
-    auto pipe = std::make_shared<Pipe>();
-    pipe->link = dial->link;
-    std::exchange(accept->done, nullptr)(std::make_unique<InprocReceiver>(pipe, io_));
-    std::exchange(dial->done, nullptr)(std::make_unique<InprocSender>(pipe, io_));
+  template <typename Side>
+  void Await(Sides<Side>& sides, const std::shared_ptr<Side>& side, absl::Time deadline) {
+    sides.push_back(side);
+    side->deadline.expires_after(absl::ToChronoNanoseconds(deadline - absl::Now()));
+    side->deadline.async_wait([&sides, side](const std::error_code& cancelled) {
+      // Without `done` the hub may be gone as well.
+      if (cancelled || side->done == nullptr) return;
+      sides.remove(side);
+      side->Finish(absl::DeadlineExceededError(
+          absl::StrCat("no neighbour came for the link of ", ToString(side->link))));
+    });
   }
 
-  template <typename Sides>
-  static void CancelIn(Sides& sides, const std::string& job_id, uint64_t generation) {
+  void Meet(const std::shared_ptr<Dialling>& dialling,
+            const std::shared_ptr<Accepting>& accepting) {
+    dialling_.remove(dialling);
+    if (dialling->options.secret != accepting->options.secret) {
+      return dialling->Finish(absl::PermissionDeniedError(
+          absl::StrCat("the peer knows another secret for ", ToString(dialling->link))));
+    }
+    accepting_.remove(accepting);
+    auto pipe = std::make_shared<Pipe>(dialling->link, dialling->owner, accepting->owner);
+    accepting->Finish(std::unique_ptr<ReceiveChannel>(new InprocReceiver(pipe, io_)));
+    dialling->Finish(std::unique_ptr<SendChannel>(new InprocSender(pipe, io_)));
+  }
+
+  template <typename Side, typename Matches>
+  static void CancelIn(Sides<Side>& sides, const Matches& matches) {
+    Sides<Side> cancelled;
     for (auto it = sides.begin(); it != sides.end();) {
-      const auto side = it->second;
-      if (side->link.job_id != job_id || side->link.generation != generation) {
-        ++it;
-        continue;
-      }
-      it = sides.erase(it);
-      side->Fail(absl::CancelledError(absl::StrCat("cancelled: ", ToString(side->link))));
+      const auto side = it++;
+      if (matches(**side)) cancelled.splice(cancelled.end(), sides, side);
+    }
+    for (const auto& side : cancelled) {
+      side->Finish(absl::CancelledError(absl::StrCat("cancelled: ", ToString(side->link))));
     }
   }
 
   const std::shared_ptr<IoThread> io_ = std::make_shared<IoThread>();
   std::atomic<int> addresses_{0};
-
- public:
-  // After the thread whose timers they hold, so that they end before it.
-  std::map<LinkKey, std::shared_ptr<Accepting>> accepting_;
-  std::map<LinkKey, std::shared_ptr<Dialling>> dialling_;
+  Sides<Accepting> accepting_;
+  Sides<Dialling> dialling_;
 };
 
 namespace {
@@ -208,33 +237,36 @@ namespace {
 class InprocTransport final : public Transport {
  public:
   explicit InprocTransport(std::shared_ptr<InprocHub> hub)
-      : hub_(std::move(hub)), address_(absl::StrCat("inproc:", hub_->NextAddress())) {}
+      : hub_(std::move(hub)), address_(hub_->NextAddress()) {}
+  ~InprocTransport() override {
+    CancelOwn([](const LinkId&) { return true; });
+  }
 
   std::string address() const override { return address_; }
 
   void Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
               OnReceiveChannel done) override {
-    Add(&InprocHub::accepting_,
-        std::make_shared<InprocHub::Accepting>(link, options, std::move(done),
-                                               hub_->io()->context()),
-        deadline);
+    auto accepting = std::make_shared<Accepting>(address_, address_, link, options, std::move(done),
+                                                 hub_->io()->context());
+    hub_->io()->Post([hub = hub_.get(), accepting, deadline] { hub->Accept(accepting, deadline); });
   }
-  void Connect(const std::string&, const LinkId& link, const LinkOptions& options,
+  void Connect(const std::string& address, const LinkId& link, const LinkOptions& options,
                absl::Time deadline, OnSendChannel done) override {
-    Add(&InprocHub::dialling_,
-        std::make_shared<InprocHub::Dialling>(link, options, std::move(done),
-                                              hub_->io()->context()),
-        deadline);
+    auto dialling = std::make_shared<Dialling>(address_, address, link, options, std::move(done),
+                                               hub_->io()->context());
+    hub_->io()->Post([hub = hub_.get(), dialling, deadline] { hub->Dial(dialling, deadline); });
   }
   void Cancel(const std::string& job_id, uint64_t generation) override {
-    hub_->io()->RunAndWait([&] { hub_->Cancel(job_id, generation); });
+    CancelOwn(
+        [&](const LinkId& link) { return link.job_id == job_id && link.generation == generation; });
   }
 
  private:
-  template <typename Sides, typename Side>
-  void Add(Sides sides, std::shared_ptr<Side> side, absl::Time deadline) {
-    hub_->io()->Post(
-        [hub = hub_.get(), sides, side, deadline] { hub->Add(sides, side, deadline); });
+  template <typename Matches>
+  void CancelOwn(const Matches& matches) {
+    hub_->io()->RunAndWait([&] {
+      hub_->Cancel([&](const auto& side) { return side.owner == address_ && matches(side.link); });
+    });
   }
 
   const std::shared_ptr<InprocHub> hub_;

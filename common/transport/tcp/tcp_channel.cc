@@ -132,7 +132,11 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
     if (!closed_.ok()) return;
     if (error) return Lost(error);
     const absl::StatusOr<FrameHeader> header = DecodeFrameHeader(header_bytes_);
-    if (!header.ok()) return Close(header.status());
+    if (!header.ok()) {
+      return Close(absl::Status(
+          header.status().code(),
+          absl::StrCat("on the link of ", ToString(link_), ": ", header.status().message())));
+    }
     header_ = *header;
     const auto& receive = receives_.front();
     const absl::Status valid =

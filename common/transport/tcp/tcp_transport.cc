@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/connect.hpp>
 #include <asio/detached.hpp>
@@ -38,8 +39,9 @@ std::string AddressOf(const tcp::socket& socket) {
   return error ? "?" : ToString(HostPort{peer.address().to_string(), peer.port()});
 }
 
-// Small frames leave at once; a peer whose host has vanished is given up after 10 s of unanswered
-// data or probes.
+// Small frames leave at once. A peer whose host has vanished is given up after 10 s of unanswered
+// probes by the end that receives; an end that sends must not be impatient (TCP_USER_TIMEOUT),
+// because data that the peer is not ready for is the flow control.
 void Tune(tcp::socket& socket) {
   std::error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
@@ -51,44 +53,64 @@ void Tune(tcp::socket& socket) {
   set(TCP_KEEPIDLE, 2);
   set(TCP_KEEPINTVL, 2);
   set(TCP_KEEPCNT, 4);
-  set(TCP_USER_TIMEOUT, 10'000);
 }
 
 // Closes a socket when the time is over, unless it goes out of scope first.
 class SocketDeadline {
  public:
   SocketDeadline(tcp::socket& socket, std::chrono::nanoseconds after)
-      : timer_(socket.get_executor(), after) {
-    timer_.async_wait([&socket](const std::error_code& cancelled) {
+      : timer_(socket.get_executor(), after), socket_(std::make_shared<tcp::socket*>(&socket)) {
+    timer_.async_wait([socket = socket_](const std::error_code& cancelled) {
       std::error_code ignored;
-      if (!cancelled) socket.close(ignored);
+      if (!cancelled && *socket != nullptr) (*socket)->close(ignored);
     });
   }
+  // The handler may be queued already, beyond the reach of a cancellation.
+  ~SocketDeadline() { *socket_ = nullptr; }
+  SocketDeadline(const SocketDeadline&) = delete;
+  SocketDeadline& operator=(const SocketDeadline&) = delete;
 
  private:
   asio::steady_timer timer_;
+  const std::shared_ptr<tcp::socket*> socket_;
 };
 
+// A side of a link that waits for the other. `done` is emptied when it is called.
 struct Accepting {
-  LinkId link;
-  LinkOptions options;
+  Accepting(asio::io_context& context, LinkId link, LinkOptions options,
+            Transport::OnReceiveChannel done)
+      : link(std::move(link)),
+        options(std::move(options)),
+        done(std::move(done)),
+        deadline(context) {}
+
+  const LinkId link;
+  const LinkOptions options;
   Transport::OnReceiveChannel done;
-  std::unique_ptr<asio::steady_timer> deadline;
+  asio::steady_timer deadline;
 };
 
 struct Dialling {
-  Dialling(asio::io_context& context, LinkId link)
-      : link(std::move(link)), pause(context), socket(context) {}
-  LinkId link;
+  Dialling(asio::io_context& context, LinkId link, LinkOptions options,
+           Transport::OnSendChannel done)
+      : link(std::move(link)),
+        options(std::move(options)),
+        done(std::move(done)),
+        pause(context),
+        socket(context) {}
+
+  const LinkId link;
+  const LinkOptions options;
+  Transport::OnSendChannel done;
   asio::steady_timer pause;
   tcp::socket socket;
-  bool is_cancelled = false;
 
+  bool is_over() const { return done == nullptr; }
   void Cancel() {
-    is_cancelled = true;
     std::error_code ignored;
     socket.close(ignored);
     pause.cancel();
+    std::exchange(done, nullptr)(absl::CancelledError(absl::StrCat("cancelled: ", ToString(link))));
   }
 };
 
@@ -110,21 +132,23 @@ class Core : public std::enable_shared_from_this<Core> {
  private:
   asio::awaitable<void> Serve();
   asio::awaitable<void> Greet(tcp::socket socket);
-  asio::awaitable<void> Dial(HostPort address, LinkOptions options, absl::Time deadline,
-                             std::shared_ptr<Transport::OnSendChannel> done,
+  asio::awaitable<void> Dial(HostPort address, absl::Time deadline,
                              std::shared_ptr<Dialling> dialling);
-  asio::awaitable<absl::Status> DialOnce(HostPort address, LinkOptions options, absl::Time deadline,
+  asio::awaitable<absl::Status> DialOnce(HostPort address, absl::Time deadline,
                                          std::shared_ptr<Dialling> dialling);
-  std::list<Accepting>::iterator FindAccepting(const LinkId& link);
-  void Finish(std::list<Accepting>::iterator accepting,
+  std::shared_ptr<Accepting> FindAccepting(const LinkId& link) const;
+  void Finish(const std::shared_ptr<Accepting>& accepting,
               absl::StatusOr<std::unique_ptr<ReceiveChannel>> result);
+  void Finish(const std::shared_ptr<Dialling>& dialling, const HostPort& address,
+              const absl::Status& status);
 
   IoThread* const io_;
-  // For the channels made here: a strong one would keep the thread alive from itself.
+  // For the channels made here: a strong one would keep the thread alive from itself. Not null while
+  // something waits for a channel, because the transport ends all that before it lets go.
   const std::weak_ptr<IoThread> weak_io_;
   const TcpOptions options_;
   tcp::acceptor acceptor_;
-  std::list<Accepting> accepting_;
+  std::list<std::shared_ptr<Accepting>> accepting_;
   std::list<std::shared_ptr<Dialling>> dialling_;
   int pending_handshakes_ = 0;
 };
@@ -162,7 +186,12 @@ asio::awaitable<void> Core::Serve() {
       co_await pause.async_wait(kAwait);
       continue;
     }
-    if (pending_handshakes_ >= options_.max_pending_handshakes) continue;
+    if (pending_handshakes_ >= options_.max_pending_handshakes) {
+      LogDebug("closed a connection to the data port: too many have not proved themselves yet",
+               {{"peer", AddressOf(socket)}});
+      continue;
+    }
+    ++pending_handshakes_;
     asio::co_spawn(
         io_->context(),
         [self = shared_from_this(), moved = std::move(socket)]() mutable {
@@ -173,7 +202,6 @@ asio::awaitable<void> Core::Serve() {
 }
 
 asio::awaitable<void> Core::Greet(tcp::socket socket) {
-  ++pending_handshakes_;
   const std::shared_ptr<Core> self = shared_from_this();
   const std::string peer = AddressOf(socket);
   Tune(socket);
@@ -182,7 +210,7 @@ asio::awaitable<void> Core::Greet(tcp::socket socket) {
     const SocketDeadline deadline(socket, absl::ToChronoNanoseconds(options_.handshake_timeout));
     const FindSecret find_secret = [this](const LinkId& wanted) -> const std::string* {
       const auto accepting = FindAccepting(wanted);
-      return accepting == accepting_.end() ? nullptr : &accepting->options.secret;
+      return accepting == nullptr ? nullptr : &accepting->options.secret;
     };
     link = co_await Examine(socket, find_secret);
   }
@@ -193,62 +221,63 @@ asio::awaitable<void> Core::Greet(tcp::socket socket) {
     co_return;
   }
   const auto accepting = FindAccepting(*link);
-  const auto io = weak_io_.lock();
-  if (accepting == accepting_.end() || io == nullptr) co_return;
+  if (accepting == nullptr) co_return;
   const bool checksums = accepting->options.checksums;
-  Finish(accepting, MakeTcpReceiver(std::move(socket), *link, peer, checksums, io));
+  Finish(accepting, MakeTcpReceiver(std::move(socket), *link, peer, checksums, weak_io_.lock()));
 }
 
-std::list<Accepting>::iterator Core::FindAccepting(const LinkId& link) {
-  return std::find_if(accepting_.begin(), accepting_.end(),
-                      [&](const Accepting& accepting) { return accepting.link == link; });
+std::shared_ptr<Accepting> Core::FindAccepting(const LinkId& link) const {
+  const auto found = std::find_if(accepting_.begin(), accepting_.end(),
+                                  [&](const auto& accepting) { return accepting->link == link; });
+  return found == accepting_.end() ? nullptr : *found;
 }
 
-void Core::Finish(std::list<Accepting>::iterator accepting,
+void Core::Finish(const std::shared_ptr<Accepting>& accepting,
                   absl::StatusOr<std::unique_ptr<ReceiveChannel>> result) {
-  Accepting finished = std::move(*accepting);
-  accepting_.erase(accepting);
-  finished.deadline->cancel();
-  finished.done(std::move(result));
+  accepting_.remove(accepting);
+  accepting->deadline.cancel();
+  std::exchange(accepting->done, nullptr)(std::move(result));
 }
 
 void Core::Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
                   Transport::OnReceiveChannel done) {
-  auto timer = std::make_unique<asio::steady_timer>(io_->context(), Until(deadline));
-  timer->async_wait([self = shared_from_this(), link](const std::error_code& cancelled) {
-    const auto accepting = self->FindAccepting(link);
-    if (cancelled || accepting == self->accepting_.end()) return;
+  if (FindAccepting(link) != nullptr) {
+    return done(absl::AlreadyExistsError(
+        absl::StrCat("the link of ", ToString(link), " is awaited already")));
+  }
+  auto accepting = std::make_shared<Accepting>(io_->context(), link, options, std::move(done));
+  accepting->deadline.expires_after(Until(deadline));
+  accepting->deadline.async_wait([self = shared_from_this(),
+                                  accepting](const std::error_code& cancelled) {
+    if (cancelled || accepting->done == nullptr) return;
     self->Finish(accepting, absl::DeadlineExceededError(absl::StrCat(
-                                "no neighbour came for the link of ", ToString(link))));
+                                "no neighbour came for the link of ", ToString(accepting->link))));
   });
-  accepting_.push_back({link, options, std::move(done), std::move(timer)});
+  accepting_.push_back(std::move(accepting));
 }
 
 void Core::Connect(const HostPort& address, const LinkId& link, const LinkOptions& options,
                    absl::Time deadline, Transport::OnSendChannel done) {
-  auto dialling = std::make_shared<Dialling>(io_->context(), link);
+  auto dialling = std::make_shared<Dialling>(io_->context(), link, options, std::move(done));
   dialling_.push_back(dialling);
-  auto shared_done = std::make_shared<Transport::OnSendChannel>(std::move(done));
   asio::co_spawn(
       io_->context(),
-      [self = shared_from_this(), address, options, deadline, shared_done, dialling] {
-        return self->Dial(address, options, deadline, shared_done, dialling);
+      [self = shared_from_this(), address, deadline, dialling] {
+        return self->Dial(address, deadline, dialling);
       },
       asio::detached);
 }
 
-asio::awaitable<void> Core::Dial(HostPort address, LinkOptions options, absl::Time deadline,
-                                 std::shared_ptr<Transport::OnSendChannel> done,
+asio::awaitable<void> Core::Dial(HostPort address, absl::Time deadline,
                                  std::shared_ptr<Dialling> dialling) {
   const std::shared_ptr<Core> self = shared_from_this();
   const LinkId& link = dialling->link;
   Backoff backoff({absl::Milliseconds(5), absl::Milliseconds(500)},
                   link.generation + link.from_stage);
   absl::Status status;
-  for (;;) {
-    status = co_await DialOnce(address, options, deadline, dialling);
-    if (status.ok() || dialling->is_cancelled || absl::IsPermissionDenied(status) ||
-        absl::IsFailedPrecondition(status)) {
+  while (!dialling->is_over()) {
+    status = co_await DialOnce(address, deadline, dialling);
+    if (status.ok() || absl::IsPermissionDenied(status) || absl::IsFailedPrecondition(status)) {
       break;
     }
     const absl::Duration pause = backoff.Next();
@@ -257,23 +286,23 @@ asio::awaitable<void> Core::Dial(HostPort address, LinkOptions options, absl::Ti
                                                         ToString(link), ": ", status.message()));
       break;
     }
+    if (dialling->is_over()) break;
     dialling->pause.expires_after(absl::ToChronoNanoseconds(pause));
     co_await dialling->pause.async_wait(kAwait);
   }
-  dialling_.remove(dialling);
-  const auto io = weak_io_.lock();
-  if (dialling->is_cancelled || io == nullptr) {
-    (*done)(absl::CancelledError(absl::StrCat("cancelled: ", ToString(link))));
-  } else if (!status.ok()) {
-    (*done)(status);
-  } else {
-    (*done)(
-        MakeTcpSender(std::move(dialling->socket), link, ToString(address), options.checksums, io));
-  }
+  if (!dialling->is_over()) Finish(dialling, address, status);
 }
 
-asio::awaitable<absl::Status> Core::DialOnce(HostPort address, LinkOptions options,
-                                             absl::Time deadline,
+void Core::Finish(const std::shared_ptr<Dialling>& dialling, const HostPort& address,
+                  const absl::Status& status) {
+  dialling_.remove(dialling);
+  auto done = std::exchange(dialling->done, nullptr);
+  if (!status.ok()) return done(status);
+  done(MakeTcpSender(std::move(dialling->socket), dialling->link, ToString(address),
+                     dialling->options.checksums, weak_io_.lock()));
+}
+
+asio::awaitable<absl::Status> Core::DialOnce(HostPort address, absl::Time deadline,
                                              std::shared_ptr<Dialling> dialling) {
   tcp::socket& socket = dialling->socket;
   socket = tcp::socket(io_->context());
@@ -286,25 +315,25 @@ asio::awaitable<absl::Status> Core::DialOnce(HostPort address, LinkOptions optio
   if (unresolved) {
     co_return absl::UnavailableError(absl::StrCat("the host is not known: ", unresolved.message()));
   }
-  if (dialling->is_cancelled) co_return absl::CancelledError("");
+  if (dialling->is_over()) co_return absl::CancelledError("");
   const auto [refused, endpoint] = co_await asio::async_connect(socket, found, kAwait);
   if (refused) co_return absl::UnavailableError(refused.message());
-  if (dialling->is_cancelled) co_return absl::CancelledError("");
+  if (dialling->is_over()) co_return absl::CancelledError("");
   Tune(socket);
-  co_return co_await Introduce(socket, dialling->link, options.secret);
+  co_return co_await Introduce(socket, dialling->link, dialling->options.secret);
 }
 
 void Core::Cancel(const std::function<bool(const LinkId&)>& matches) {
-  for (auto it = accepting_.begin(); it != accepting_.end();) {
-    const auto accepting = it++;
-    if (!matches(accepting->link)) continue;
-    const absl::Status cancelled =
-        absl::CancelledError(absl::StrCat("cancelled: ", ToString(accepting->link)));
-    Finish(accepting, cancelled);
+  const auto accepting = accepting_;
+  for (const auto& accept : accepting) {
+    if (accept->done == nullptr || !matches(accept->link)) continue;
+    Finish(accept, absl::CancelledError(absl::StrCat("cancelled: ", ToString(accept->link))));
   }
   const auto dialling = dialling_;
   for (const auto& dial : dialling) {
-    if (matches(dial->link)) dial->Cancel();
+    if (dial->is_over() || !matches(dial->link)) continue;
+    dialling_.remove(dial);
+    dial->Cancel();
   }
 }
 
@@ -320,8 +349,6 @@ class TcpTransport final : public Transport {
       : io_(std::move(io)), core_(std::move(core)), address_(std::move(address)) {}
   ~TcpTransport() override {
     io_->RunAndWait([this] { core_->Shutdown(); });
-    // Cancelled coroutines resume once more, to call back.
-    io_->RunAndWait([] {});
   }
 
   std::string address() const override { return address_; }
