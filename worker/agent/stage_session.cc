@@ -30,8 +30,8 @@ v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string
 
 }  // namespace
 
-StageSession::StageSession(v1::PrepareStage command, std::string worker_name, Transport* transport,
-                           Engine* engine, std::function<void()> on_change)
+StageSession::StageSession(v1::PrepareStage command, const std::string& worker_name,
+                           Transport* transport, Engine* engine, std::function<void()> on_change)
     : command_(std::move(command)),
       transport_(transport),
       engine_(engine),
