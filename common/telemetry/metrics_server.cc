@@ -102,8 +102,10 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::s
 }
 
 MetricsServer::MetricsServer(std::string address, std::unique_ptr<prometheus::Exposer> exposer)
-    : address_(std::move(address)), exposer_(std::move(exposer)) {
-  exposer_->RegisterCollectable(registry_);
+    : address_(std::move(address)), exposer_(std::move(exposer)) {}
+
+void MetricsServer::Expose(const std::shared_ptr<prometheus::Collectable>& source) {
+  exposer_->RegisterCollectable(source);
 }
 
 }  // namespace paci

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
-#include <prometheus/registry.h>
 
 #include <memory>
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace paci {
 
-// Serves one registry of metrics as Prometheus text at http://HOST:PORT/metrics, from two threads
-// of its own, until it is destroyed. Thread-safe.
+// Serves metrics as Prometheus text at http://HOST:PORT/metrics, from two threads of its own, until
+// it is destroyed. Thread-safe.
 class MetricsServer {
  public:
   // `address` is HOST:PORT; HOST is a name, an IPv4 address or an IPv6 address in brackets, and
@@ -22,7 +22,8 @@ class MetricsServer {
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
 
-  prometheus::Registry& registry() { return *registry_; }
+  // `source` is asked at every scrape for as long as it lives, on a thread of the server.
+  void Expose(const std::shared_ptr<prometheus::Collectable>& source);
   // HOST:PORT, with the port that is listened on.
   const std::string& address() const { return address_; }
 
@@ -30,7 +31,6 @@ class MetricsServer {
   MetricsServer(std::string address, std::unique_ptr<prometheus::Exposer> exposer);
 
   const std::string address_;
-  const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   const std::unique_ptr<prometheus::Exposer> exposer_;
 };
 

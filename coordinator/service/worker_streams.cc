@@ -1,6 +1,8 @@
 #include "coordinator/service/worker_streams.h"
 
+#include <deque>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/status.h"
@@ -11,6 +13,8 @@ namespace {
 
 // Commands are few and acknowledgements small; a worker that leaves so many unread is stuck.
 constexpr size_t kMaxUnsent = 4096;
+constexpr size_t kMaxStreams = 8192;
+constexpr absl::Duration kMaxSilence = absl::Seconds(10);
 
 }  // namespace
 
@@ -25,7 +29,14 @@ class WorkerStream final
   // Keeps itself alive until gRPC is done with it.
   void Begin(std::shared_ptr<WorkerStream> self) {
     self_ = self;
-    id_ = streams_->Add(std::move(self));
+    const absl::StatusOr<StreamId> id = streams_->Add(std::move(self));
+    if (!id.ok()) {
+      absl::MutexLock lock(&mutex_);
+      is_reported_ = true;  // nobody has heard of it
+      if (!is_ending_) EndLocked(id.status());
+      return;
+    }
+    id_ = *id;
     StartRead(&incoming_);
   }
 
@@ -48,10 +59,12 @@ class WorkerStream final
 
   void OnReadDone(bool ok) override {
     if (!ok) return Lose("its control stream broke");
+    if (!std::exchange(has_spoken_, true)) streams_->OnFirstMessage(id_);
+    // The stream may end while its message waits for the core.
     const absl::Status posted =
-        core_->Post([this, message = std::move(incoming_)](CoreState& state) -> Reply {
-          state.controller.OnMessage(id_, message, state.now);
-          return [this](const absl::Status& stored) { ReadOn(stored); };
+        core_->Post([self = self_, message = std::move(incoming_)](CoreState& state) -> Reply {
+          state.controller.OnMessage(self->id_, message, state.now);
+          return [self](const absl::Status& stored) { self->ReadOn(stored); };
         });
     if (!posted.ok()) Lose(posted.message());
   }
@@ -70,6 +83,7 @@ class WorkerStream final
   void OnCancel() override { Lose("its control stream broke"); }
 
   void OnDone() override {
+    Lose("its control stream ended");
     streams_->Remove(id_);
     self_.reset();
   }
@@ -87,8 +101,7 @@ class WorkerStream final
     {
       absl::MutexLock lock(&mutex_);
       if (!is_ending_) EndLocked(absl::CancelledError(why));
-      if (is_reported_) return;
-      is_reported_ = true;
+      if (std::exchange(is_reported_, true) || streams_->is_closed()) return;
     }
     // Refused only when the coordinator ends, or is so far behind that the lease will run out.
     (void)core_->Post([id = id_, why = std::string(why)](CoreState& state) -> Reply {
@@ -119,6 +132,7 @@ class WorkerStream final
   StreamId id_ = 0;
   std::shared_ptr<WorkerStream> self_;
   v1::WorkerMessage incoming_;  // between StartRead and OnReadDone gRPC's, else ours
+  bool has_spoken_ = false;     // used by OnReadDone only
 
   absl::Mutex mutex_;
   std::deque<v1::CoordinatorMessage> unsent_ ABSL_GUARDED_BY(mutex_);  // the first is being written
@@ -128,16 +142,56 @@ class WorkerStream final
   absl::Status reason_ ABSL_GUARDED_BY(mutex_);
 };
 
-StreamId WorkerStreams::Add(std::shared_ptr<WorkerStream> stream) {
+absl::StatusOr<StreamId> WorkerStreams::Add(std::shared_ptr<WorkerStream> stream) {
   absl::MutexLock lock(&mutex_);
+  if (!closed_.ok()) return closed_;
+  if (streams_.size() >= kMaxStreams) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(streams_.size(), " streams of workers are open, which is the limit"));
+  }
   const StreamId id = next_++;
   streams_[id] = std::move(stream);
+  silent_since_[id] = Core::Now();
   return id;
 }
 
 void WorkerStreams::Remove(StreamId stream) {
   absl::MutexLock lock(&mutex_);
   streams_.erase(stream);
+  silent_since_.erase(stream);
+}
+
+void WorkerStreams::OnFirstMessage(StreamId stream) {
+  absl::MutexLock lock(&mutex_);
+  silent_since_.erase(stream);
+}
+
+bool WorkerStreams::is_closed() {
+  absl::MutexLock lock(&mutex_);
+  return !closed_.ok();
+}
+
+void WorkerStreams::CloseSilent(absl::Time now) {
+  std::vector<std::shared_ptr<WorkerStream>> silent;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, since] : silent_since_) {
+      if (now - since > kMaxSilence) silent.push_back(streams_.at(id));
+    }
+  }
+  for (const auto& stream : silent) {
+    stream->Close(absl::DeadlineExceededError("no Hello came on this stream"));
+  }
+}
+
+void WorkerStreams::CloseAll(const absl::Status& reason) {
+  std::map<StreamId, std::shared_ptr<WorkerStream>> streams;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = reason;
+    streams = streams_;
+  }
+  for (const auto& [id, stream] : streams) stream->Close(reason);
 }
 
 std::shared_ptr<WorkerStream> WorkerStreams::Find(StreamId stream) {

@@ -2,7 +2,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <deque>
 #include <map>
 #include <memory>
 
@@ -22,17 +21,26 @@ class WorkerStreams {
  public:
   void Send(StreamId stream, v1::CoordinatorMessage message);
   void Close(StreamId stream, const absl::Status& reason);
+  // Ends the streams that have been open for a while and said nothing.
+  void CloseSilent(absl::Time now);
+  // Ends all streams, and refuses new ones. Their end is not reported to the core: the workers are
+  // not lost, the coordinator is.
+  void CloseAll(const absl::Status& reason);
 
  private:
   friend class WorkerStream;
 
-  StreamId Add(std::shared_ptr<WorkerStream> stream);
+  absl::StatusOr<StreamId> Add(std::shared_ptr<WorkerStream> stream);
   void Remove(StreamId stream);
+  void OnFirstMessage(StreamId stream);
+  bool is_closed();
   std::shared_ptr<WorkerStream> Find(StreamId stream);
 
   absl::Mutex mutex_;
+  absl::Status closed_ ABSL_GUARDED_BY(mutex_);
   StreamId next_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<StreamId, std::shared_ptr<WorkerStream>> streams_ ABSL_GUARDED_BY(mutex_);
+  std::map<StreamId, absl::Time> silent_since_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The worker's side of the wire. Thread-safe.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <prometheus/counter.h>
+#include <prometheus/registry.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 
 int PortOf(const std::string& address) {
   int port = 0;
@@ -42,19 +44,23 @@ std::string Get(int port, const std::string& path) {
   return answer;
 }
 
-TEST(MetricsServer, ServesItsRegistryAtTheReportedPort) {
+TEST(MetricsServer, ServesWhatItExposesAtTheReportedPort) {
   auto server = MetricsServer::Start("127.0.0.1:0");
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_THAT((*server)->address(), MatchesRegex("127\\.0\\.0\\.1:[1-9][0-9]*"));
+  auto registry = std::make_shared<prometheus::Registry>();
+  (*server)->Expose(registry);
   prometheus::BuildCounter()
       .Name("paci_tokens_total")
       .Help("Tokens trained on")
-      .Register((*server)->registry())
+      .Register(*registry)
       .Add({{"job", "demo-1"}})
       .Increment(42);
   const std::string answer = Get(PortOf((*server)->address()), "/metrics");
   EXPECT_THAT(answer, HasSubstr("200 OK"));
   EXPECT_THAT(answer, HasSubstr("paci_tokens_total{job=\"demo-1\"} 42"));
+  registry.reset();
+  EXPECT_THAT(Get(PortOf((*server)->address()), "/metrics"), Not(HasSubstr("paci_tokens_total")));
 }
 
 TEST(MetricsServer, ServesNothingElse) {

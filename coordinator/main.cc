@@ -1,0 +1,142 @@
+// paci-coordinator: parses its flags, serves users and workers until it is told to end.
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/random.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/rpc/version.h"
+#include "common/telemetry/log.h"
+#include "coordinator/service/server.h"
+
+namespace paci {
+namespace {
+
+struct Flags {
+  std::string listen = "127.0.0.1:7070";
+  std::string store = "paci.db";
+  std::string metrics;
+  std::string port_file;
+  double lease_seconds = 5;
+  double report_interval_seconds = 1;
+  std::string log_level = "warning";
+  std::string log_format = "text";
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  app.set_version_flag("--version", absl::StrCat("paci-coordinator ", kVersion));
+  app.set_config("--config", "", "TOML or INI file with the same keys as the flags");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option("--listen", flags.listen,
+                 "HOST:PORT for users and workers; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--store", flags.store, "file of jobs, events and curves; made if it is not there")
+      ->capture_default_str();
+  app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
+  app.add_option("--port-file", flags.port_file,
+                 "written once everything listens: lines rpc=HOST:PORT and metrics=HOST:PORT");
+  app.add_option("--lease-seconds", flags.lease_seconds,
+                 "silence after which a worker counts as lost")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  app.add_option("--report-interval-seconds", flags.report_interval_seconds,
+                 "how often workers report; less than half of the lease")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 600.0));
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
+      ->capture_default_str();
+  app.add_option("--log-format", flags.log_format, "text or json")->capture_default_str();
+}
+
+// Signals come to the main thread, which waits for them; the others never see one.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+// What gRPC says goes where everything goes; our own errors tell the user.
+void LogGrpc(gpr_log_func_args* args) { LogDebug(args->message, {{"from", "grpc"}}); }
+
+std::string RandomSecret() {
+  std::string bytes(32, '\0');
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) std::abort();
+  return absl::BytesToHexString(bytes);
+}
+
+absl::Status WritePortFile(const std::string& path, const Server& server) {
+  if (path.empty()) return absl::OkStatus();
+  const std::string unfinished = absl::StrCat(path, ".tmp");
+  std::ofstream file(unfinished, std::ios::trunc);
+  file << "rpc=" << server.rpc_address() << "\nmetrics=" << server.metrics_address() << "\n";
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(unfinished, path, error);
+  if (file && !error) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("the port file ", path, " cannot be written"));
+}
+
+absl::Status RunCoordinator(const Flags& flags, const sigset_t& signals) {
+  if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
+    return logging;
+  }
+  if (flags.report_interval_seconds * 2 > flags.lease_seconds) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--report-interval-seconds is ", flags.report_interval_seconds,
+                     "; expected at most half of --lease-seconds, which is ", flags.lease_seconds));
+  }
+  gpr_set_log_function(LogGrpc);
+  absl::Status fatal;  // written before SIGUSR1 is sent, read after it came
+  ServerOptions options;
+  options.listen = flags.listen;
+  options.metrics = flags.metrics;
+  options.store = flags.store;
+  options.controller.lease = absl::Seconds(flags.lease_seconds);
+  options.controller.report_interval = absl::Seconds(flags.report_interval_seconds);
+  options.controller.make_secret = RandomSecret;
+  options.on_fatal = [&fatal, main = pthread_self()](const absl::Status& why) {
+    fatal = why;
+    pthread_kill(main, SIGUSR1);
+  };
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options));
+  if (!server.ok()) return server.status();
+  if (absl::Status ports = WritePortFile(flags.port_file, **server); !ports.ok()) return ports;
+  LogInfo("paci-coordinator is up", {{"rpc", (*server)->rpc_address()},
+                                     {"metrics", (*server)->metrics_address()},
+                                     {"store", flags.store}});
+  int signal = 0;
+  sigwait(&signals, &signal);
+  LogInfo("paci-coordinator ends", {{"signal", sigabbrev_np(signal)}});
+  server->reset();
+  return fatal;
+}
+
+}  // namespace
+}  // namespace paci
+
+int main(int argc, char** argv) {
+  const sigset_t signals = paci::BlockSignals();
+  CLI::App app("paci-coordinator keeps the jobs and gives their stages to workers.");
+  paci::Flags flags;
+  paci::AddFlags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const absl::Status status = paci::RunCoordinator(flags, signals);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "paci-coordinator: %s\n", std::string(status.message()).c_str());
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
