@@ -22,18 +22,16 @@ struct Manifest {
   uint64_t update = 0;      // weights are those after so many updates
   v1::JobSpec spec;
   std::vector<v1::CheckpointFile> files;  // paths are plain file names
-
-  // Where the run is in its data: what it has consumed, and so the first it has not.
-  uint64_t micro_batches() const { return update * spec.pipeline().accumulation(); }
-  uint64_t tokens() const {
-    return micro_batches() * spec.pipeline().micro_batch() * spec.model().context();
-  }
+  // What the run has consumed of its data, and so the first it has not.
+  uint64_t micro_batches = 0;
+  uint64_t tokens = 0;
 };
 
 // NOT_FOUND: `directory` is no complete checkpoint. DATA_LOSS: its manifest is damaged; says how.
 absl::StatusOr<Manifest> ReadManifest(const std::string& directory);
 
-std::string FormatManifest(const Manifest& manifest);
+// INVALID_ARGUMENT: a text in it is not UTF-8.
+absl::StatusOr<std::string> FormatManifest(const Manifest& manifest);
 // `path` is for the errors.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view json, absl::string_view path);
 

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,13 +11,9 @@
 #include "absl/types/span.h"
 #include "paci/v1/worker.pb.h"
 #include "worker/checkpoint/mapped_file.h"
+#include "worker/checkpoint/safetensors_header.h"
 
 namespace paci {
-
-enum class Dtype { kF64, kF32, kBF16, kF16, kI64 };
-
-absl::string_view DtypeName(Dtype dtype);  // as safetensors writes it: "F32"
-size_t DtypeBytes(Dtype dtype);
 
 // A tensor that lies elsewhere: row-major, little-endian.
 struct TensorView {
@@ -27,8 +22,6 @@ struct TensorView {
   std::vector<int64_t> shape;  // empty: a scalar
   absl::Span<const std::byte> bytes;
 };
-
-using SafetensorsMetadata = std::map<std::string, std::string>;
 
 // Writes `directory`/`name` so that it is there as a whole or not at all, and durable when this
 // returns. INVALID_ARGUMENT: two tensors of one name, or a shape that is not that of its bytes.
@@ -51,6 +44,8 @@ class SafetensorsFile {
   absl::StatusOr<TensorView> Find(absl::string_view name) const;
 
  private:
+  SafetensorsFile() = default;
+
   std::unique_ptr<MappedFile> file_;
   std::vector<TensorView> tensors_;
   SafetensorsMetadata metadata_;

@@ -1,0 +1,146 @@
+#include "worker/checkpoint/checkpoint.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/checkpoint_directory.h"
+#include "worker/checkpoint/checksum.h"
+#include "worker/checkpoint/durable_file.h"
+#include "worker/checkpoint/mapped_file.h"
+#include "worker/checkpoint/retention.h"
+
+namespace paci {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status WriteUnitFile(const std::string& directory, uint64_t update, const UnitFile& file,
+                           absl::Span<const TensorView> tensors, v1::CheckpointPart& part) {
+  const SafetensorsMetadata metadata = {
+      {"format", "pt"}, {"unit", absl::StrCat(file.unit)}, {"update", absl::StrCat(update)}};
+  auto written = WriteSafetensors(directory, UnitFileName(file), tensors, metadata);
+  if (!written.ok()) return written.status();
+  *part.add_files() = *std::move(written);
+  return absl::OkStatus();
+}
+
+absl::Status CheckSizes(const std::string& directory, absl::Span<const v1::CheckpointFile> files) {
+  for (const v1::CheckpointFile& file : files) {
+    const std::string path = absl::StrCat(directory, "/", file.path());
+    std::error_code error;
+    const uintmax_t size = fs::file_size(path, error);
+    if (error) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot commit ", directory, ": ", path, ": ", error.message()));
+    }
+    if (size != file.size_bytes()) {
+      return absl::FailedPreconditionError(absl::StrCat("cannot commit ", directory, ": ", path,
+                                                        " has ", size, " bytes; expected the ",
+                                                        file.size_bytes(), " that were reported"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Manifest MakeManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command) {
+  Manifest manifest;
+  manifest.job_id = command.key().job_id();
+  manifest.generation = command.key().generation();
+  manifest.update = command.update();
+  manifest.micro_batches = command.update() * spec.pipeline().accumulation();
+  manifest.tokens = manifest.micro_batches * spec.pipeline().micro_batch() * spec.model().context();
+  manifest.spec = spec;
+  manifest.files.assign(command.files().begin(), command.files().end());
+  return manifest;
+}
+
+absl::Status WriteManifest(const std::string& directory, const Manifest& manifest) {
+  const absl::StatusOr<std::string> json = FormatManifest(manifest);
+  if (!json.ok()) return json.status();
+  auto file = DurableFile::Create(directory, std::string(kManifestName));
+  if (!file.ok()) return file.status();
+  if (absl::Status written = (*file)->Append(*json); !written.ok()) return written;
+  return (*file)->Commit().status();
+}
+
+// What attempts that were killed left in the folder of a checkpoint that is complete now.
+void RemovePartialFiles(const std::string& directory) {
+  std::error_code error;
+  for (fs::directory_iterator i(directory, error), end; !error && i != end; i.increment(error)) {
+    std::error_code ignored;
+    if (IsPartialName(i->path().filename().string())) fs::remove(i->path(), ignored);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint64_t update,
+                                             absl::Span<const UnitTensors> units) {
+  if (absl::Status made = MakeFolders(directory); !made.ok()) return made;
+  if (absl::Status hidden = RemoveFile(directory, kManifestName); !hidden.ok()) return hidden;
+  v1::CheckpointPart part;
+  part.set_update(update);
+  for (const UnitTensors& unit : units) {
+    absl::Status written =
+        WriteUnitFile(directory, update, {unit.unit, UnitFileKind::kWeights}, unit.weights, part);
+    if (written.ok() && !unit.optimizer.empty()) {
+      written = WriteUnitFile(directory, update, {unit.unit, UnitFileKind::kOptimizer},
+                              unit.optimizer, part);
+    }
+    if (!written.ok()) return written;
+  }
+  return part;
+}
+
+absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command) {
+  const std::string directory = CheckpointDirectory(spec, command.key().job_id(), command.update());
+  const Manifest manifest = MakeManifest(spec, command);
+  if (absl::Status named = CheckFiles(spec, manifest.files); !named.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot commit ", directory, ": ", named.message()));
+  }
+  const absl::StatusOr<Manifest> earlier = ReadManifest(directory);
+  if (earlier.ok() && earlier->generation > manifest.generation) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot commit ", directory, ": generation ", earlier->generation,
+                     " has committed it, which is newer than generation ", manifest.generation));
+  }
+  if (absl::Status sizes = CheckSizes(directory, manifest.files); !sizes.ok()) return sizes;
+  if (absl::Status written = WriteManifest(directory, manifest); !written.ok()) return written;
+  RemovePartialFiles(directory);
+  ApplyRetention(spec, command.key().job_id(), command.update());
+  return absl::OkStatus();
+}
+
+absl::Status VerifyCheckpoint(const std::string& directory) {
+  const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
+  if (!manifest.ok()) return manifest.status();
+  for (const v1::CheckpointFile& expected : manifest->files) {
+    const auto file = MappedFile::Open(absl::StrCat(directory, "/", expected.path()));
+    if (!file.ok()) return file.status();
+    Checksum checksum;
+    checksum.Add((*file)->bytes());
+    if ((*file)->bytes().size() == expected.size_bytes() &&
+        checksum.Text() == expected.checksum()) {
+      continue;
+    }
+    return absl::DataLossError(
+        absl::StrCat((*file)->path(), " is damaged: it has ", (*file)->bytes().size(),
+                     " bytes and checksum ", checksum.Text(), "; the manifest says ",
+                     expected.size_bytes(), " bytes and ", expected.checksum()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SafetensorsFile> OpenWeights(const std::string& directory, uint32_t unit) {
+  return SafetensorsFile::Open(
+      absl::StrCat(directory, "/", UnitFileName({unit, UnitFileKind::kWeights})));
+}
+
+absl::StatusOr<SafetensorsFile> OpenOptimizer(const std::string& directory, uint32_t unit) {
+  return SafetensorsFile::Open(
+      absl::StrCat(directory, "/", UnitFileName({unit, UnitFileKind::kOptimizer})));
+}
+
+}  // namespace paci

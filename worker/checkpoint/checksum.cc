@@ -1,0 +1,34 @@
+#include "worker/checkpoint/checksum.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace paci {
+
+struct Checksum::State {
+  XXH3_state_t xxh3;
+};
+
+Checksum::Checksum() : state_(std::make_unique<State>()) { XXH3_64bits_reset(&state_->xxh3); }
+Checksum::~Checksum() = default;
+
+void Checksum::Add(absl::Span<const std::byte> bytes) {
+  XXH3_64bits_update(&state_->xxh3, bytes.data(), bytes.size());
+}
+
+std::string Checksum::Text() const {
+  return absl::StrCat("xxh3:", absl::Hex(XXH3_64bits_digest(&state_->xxh3), absl::kZeroPad16));
+}
+
+bool IsChecksumText(absl::string_view text) {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return absl::ConsumePrefix(&text, "xxh3:") && text.size() == 16 &&
+         std::all_of(text.begin(), text.end(), is_digit);
+}
+
+}  // namespace paci

@@ -1,0 +1,202 @@
+#include "worker/checkpoint/manifest.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "worker/checkpoint/checksum.h"
+#include "worker/checkpoint/mapped_file.h"
+
+namespace paci {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr uint64_t kFormatVersion = 1;
+constexpr absl::string_view kWeightsSuffix = ".weights.safetensors";
+constexpr absl::string_view kOptimizerSuffix = ".optimizer.safetensors";
+
+// Reads the fields of one JSON object; the first that is missing or of another type is the error.
+class Fields {
+ public:
+  explicit Fields(const Json& json) : json_(json) {}
+
+  uint64_t Count(const char* key) {
+    const Json* value = Find(key, "a whole number >= 0", &Json::is_number_unsigned);
+    return value == nullptr ? 0 : value->get<uint64_t>();
+  }
+  std::string Text(const char* key) {
+    const Json* value = Find(key, "a string", &Json::is_string);
+    return value == nullptr ? "" : value->get<std::string>();
+  }
+  Json Object(const char* key) {
+    const Json* value = Find(key, "an object", &Json::is_object);
+    return value == nullptr ? Json::object() : *value;
+  }
+  Json Array(const char* key) {
+    const Json* value = Find(key, "a list", &Json::is_array);
+    return value == nullptr ? Json::array() : *value;
+  }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const Json* Find(const char* key, absl::string_view what, bool (Json::*is)() const) {
+    const auto found = json_.find(key);
+    if (found != json_.end() && ((*found).*is)()) return &*found;
+    status_.Update(absl::InvalidArgumentError(absl::StrCat("its ", key, " is not ", what)));
+    return nullptr;
+  }
+
+  const Json& json_;
+  absl::Status status_;
+};
+
+absl::StatusOr<v1::JobSpec> ParseSpec(const Json& json) {
+  v1::JobSpec spec;
+  const auto parsed = google::protobuf::util::JsonStringToMessage(json.dump(), &spec);
+  if (parsed.ok()) return spec;
+  return absl::InvalidArgumentError(
+      absl::StrCat("its spec is no job spec: ", std::string(parsed.message())));
+}
+
+absl::StatusOr<Manifest> FromJson(const Json& json) {
+  if (!json.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
+  Fields fields(json);
+  const uint64_t version = fields.Count("format_version");
+  if (fields.status().ok() && version != kFormatVersion) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("its format_version is ", version, "; expected ", kFormatVersion));
+  }
+  Manifest manifest;
+  manifest.job_id = fields.Text("job_id");
+  manifest.generation = fields.Count("generation");
+  manifest.update = fields.Count("update");
+  manifest.micro_batches = fields.Count("micro_batches");
+  manifest.tokens = fields.Count("tokens");
+  const Json spec_json = fields.Object("spec");
+  const Json files = fields.Array("files");
+  if (!fields.status().ok()) return fields.status();
+  absl::StatusOr<v1::JobSpec> spec = ParseSpec(spec_json);
+  if (!spec.ok()) return spec.status();
+  manifest.spec = *std::move(spec);
+  for (const Json& item : files) {
+    Fields file(item);
+    manifest.files.emplace_back();
+    manifest.files.back().set_path(file.Text("path"));
+    manifest.files.back().set_size_bytes(file.Count("size_bytes"));
+    manifest.files.back().set_checksum(file.Text("checksum"));
+    if (!file.status().ok()) return file.status();
+  }
+  if (absl::Status checked = CheckFiles(manifest.spec, manifest.files); !checked.ok()) {
+    return checked;
+  }
+  return manifest;
+}
+
+}  // namespace
+
+absl::StatusOr<Manifest> ReadManifest(const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/", kManifestName);
+  const auto file = MappedFile::Open(path);
+  if (absl::IsNotFound(file.status())) {
+    return absl::NotFoundError(absl::StrCat("there is no complete checkpoint in ", directory,
+                                            ": it has no ", kManifestName));
+  }
+  if (!file.ok()) return file.status();
+  const auto bytes = (*file)->bytes();
+  return ParseManifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+}
+
+absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
+  std::string spec;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  const auto printed = google::protobuf::util::MessageToJsonString(manifest.spec, &spec, options);
+  if (!printed.ok()) return absl::InvalidArgumentError(std::string(printed.message()));
+  try {
+    nlohmann::ordered_json json;
+    json["format_version"] = kFormatVersion;
+    json["job_id"] = manifest.job_id;
+    json["generation"] = manifest.generation;
+    json["update"] = manifest.update;
+    json["micro_batches"] = manifest.micro_batches;
+    json["tokens"] = manifest.tokens;
+    json["spec"] = nlohmann::ordered_json::parse(spec);
+    json["files"] = nlohmann::ordered_json::array();
+    for (const v1::CheckpointFile& file : manifest.files) {
+      json["files"].push_back({{"path", file.path()},
+                               {"size_bytes", file.size_bytes()},
+                               {"checksum", file.checksum()}});
+    }
+    return json.dump(2) + "\n";
+  } catch (const Json::exception& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+}
+
+absl::StatusOr<Manifest> ParseManifest(absl::string_view json, absl::string_view path) {
+  absl::StatusOr<Manifest> manifest = absl::InternalError("");
+  try {
+    manifest = FromJson(Json::parse(json.begin(), json.end()));
+  } catch (const Json::exception& error) {
+    manifest = absl::InvalidArgumentError(absl::StrCat("it is not JSON: ", error.what()));
+  }
+  if (manifest.ok()) return manifest;
+  return absl::DataLossError(
+      absl::StrCat(path, " is no valid manifest: ", manifest.status().message()));
+}
+
+std::string UnitFileName(const UnitFile& file) {
+  return absl::StrCat("unit-", absl::Dec(file.unit, absl::kZeroPad5),
+                      file.kind == UnitFileKind::kWeights ? kWeightsSuffix : kOptimizerSuffix);
+}
+
+std::optional<UnitFile> ParseUnitFileName(absl::string_view name) {
+  UnitFile file;
+  file.kind =
+      absl::EndsWith(name, kWeightsSuffix) ? UnitFileKind::kWeights : UnitFileKind::kOptimizer;
+  absl::string_view number = absl::StripPrefix(name, "unit-");
+  number = number.substr(0, number.find('.'));
+  // There is one name a file: what prints differently ("unit-0", "unit-+0001") is none.
+  if (!absl::SimpleAtoi(number, &file.unit) || UnitFileName(file) != name) return std::nullopt;
+  return file;
+}
+
+absl::Status CheckFiles(const v1::JobSpec& spec, absl::Span<const v1::CheckpointFile> files) {
+  const uint64_t units = uint64_t{spec.model().layers()} + 2;
+  std::set<std::string> names;
+  std::set<uint32_t> with_weights;
+  for (const v1::CheckpointFile& file : files) {
+    const std::optional<UnitFile> unit = ParseUnitFileName(file.path());
+    if (!unit || unit->unit >= units) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("it names the file \"", file.path(), "\"; expected ",
+                       UnitFileName({0, UnitFileKind::kWeights}), " to ",
+                       UnitFileName({static_cast<uint32_t>(units - 1), UnitFileKind::kOptimizer}),
+                       ", in its own folder"));
+    }
+    if (!names.insert(file.path()).second) {
+      return absl::InvalidArgumentError(absl::StrCat("it names ", file.path(), " twice"));
+    }
+    if (!IsChecksumText(file.checksum())) {
+      return absl::InvalidArgumentError(absl::StrCat("the checksum of ", file.path(), " is \"",
+                                                     file.checksum(),
+                                                     "\"; expected xxh3: and 16 hex digits"));
+    }
+    if (unit->kind == UnitFileKind::kWeights) with_weights.insert(unit->unit);
+  }
+  for (uint64_t unit = 0; unit < units; ++unit) {
+    if (with_weights.count(static_cast<uint32_t>(unit)) > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("unit ", unit, " of 0..", units - 1, " has no weights"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace paci
