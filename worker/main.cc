@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/version.h"
@@ -114,7 +116,12 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
   options.info.set_data_address((*transport)->address());
   options.info.set_metrics_address(metrics ? metrics->address() : "");
   Agent agent(options, transport->get(), engine.get());
-  const auto collector = std::make_shared<WorkerMetrics>([&] { return agent.Held(); });
+  const auto collector = std::make_shared<WorkerMetrics>(
+      [&]() -> std::optional<std::pair<std::string, v1::StageStatus>> {
+        std::optional<HeldStage> held = agent.Held();
+        if (!held) return std::nullopt;
+        return std::pair(held->key.job_id(), std::move(held->status));
+      });
   if (metrics) metrics->Expose(collector);
   LogInfo("paci-worker is up", {{"name", flags.name}, {"data", (*transport)->address()}});
 

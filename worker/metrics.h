@@ -1,5 +1,6 @@
 #pragma once
 #include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
 #include <functional>
 #include <optional>
 #include <utility>

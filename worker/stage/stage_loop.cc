@@ -91,8 +91,6 @@ absl::Status StageLoop::Run() {
 absl::Status StageLoop::RunSchedule() {
   started_ = booked_ = Clock::now();
   for (;;) {
-    PostActivations();
-    PostGradients();
     absl::StatusOr<std::optional<Action>> action = AwaitAction();
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
@@ -107,6 +105,9 @@ absl::Status StageLoop::RunSchedule() {
 absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
   TakeArrivals(inbox_.Get());
   for (;;) {
+    // Arrivals free slots: without a receive in each, the frame that is awaited could not come.
+    PostActivations();
+    PostGradients();
     const Decision decision = schedule_->Next(state_);
     if (decision.wait == Wait::kFinished && !IsSendPending()) return std::nullopt;
     if (!arrivals_.failure.ok()) return arrivals_.failure;
@@ -119,8 +120,6 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
     TakeArrivals(inbox_.Wait());
     Book(ActivityOf(decision.wait));
-    PostActivations();
-    PostGradients();
   }
 }
 
