@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/timestamp.h"
+#include "coordinator/job/cut_text.h"
 
 namespace paci {
 
@@ -14,6 +15,8 @@ Controller::Controller(ControllerOptions options, StoreContents contents, absl::
     : options_(std::move(options)),
       next_job_number_(contents.next_job_number),
       next_event_sequence_(contents.next_event_sequence),
+      // Not those of an earlier coordinator, whose commands workers may still be answering.
+      next_command_id_(static_cast<uint64_t>(absl::ToUnixMicros(now))),
       last_tick_(now) {
   for (StoredJob& stored : contents.jobs) {
     const std::string id = stored.job.id();
@@ -155,7 +158,7 @@ void Controller::Change(JobRecord& record, const JobTransition& transition,
                         absl::string_view reason, absl::Time now) {
   v1::Job& job = record.job();
   job.set_state(transition.to);
-  job.set_reason(std::string(reason));
+  job.set_reason(CutText(reason));
   if (transition.to == v1::JOB_STATE_RUNNING && !job.has_started()) {
     *job.mutable_started() = ToTimestamp(now);
   }
@@ -167,6 +170,7 @@ void Controller::Change(JobRecord& record, const JobTransition& transition,
   MarkChanged(record);
   if (IsEnded(transition.to)) {
     *job.mutable_finished() = ToTimestamp(now);
+    record.stored.pending_commit.clear();
     job.mutable_progress()->set_eta_seconds(0);
     ReleaseStages(record, reason, now);
   }
@@ -190,7 +194,7 @@ void Controller::AddEvent(const JobRecord& record, absl::string_view type, absl:
   event.set_job_id(record.job().id());
   event.set_generation(record.job().generation());
   event.set_type(std::string(type));
-  event.set_reason(std::string(reason));
+  event.set_reason(CutText(reason));
 }
 
 void Controller::Note(LogLevel level, std::string message, absl::string_view job_id,

@@ -154,7 +154,7 @@ class Controller {
   std::vector<Generation> generations_;
   uint64_t next_job_number_;
   uint64_t next_event_sequence_;
-  uint64_t next_command_id_ = 1;
+  uint64_t next_command_id_;
   absl::Time last_tick_;
 
   Effects effects_;

@@ -62,7 +62,10 @@ void Controller::Place(JobRecord& record, absl::string_view reason, absl::Time n
     names.push_back(worker.name);
   }
   Change(record, JobTrigger::kPlace,
-         absl::StrCat(reason, "; stages 0 to ", count - 1, " go to ", absl::StrJoin(names, ", ")),
+         absl::StrCat(
+             reason, "; ",
+             count == 1 ? "stage 0 goes to " : absl::StrCat("stages 0 to ", count - 1, " go to "),
+             absl::StrJoin(names, ", ")),
          now);
   Advance(record, now);
 }

@@ -7,6 +7,7 @@
 #include "common/config/checkpoint_directory.h"
 #include "common/rpc/status.h"
 #include "coordinator/job/controller.h"
+#include "coordinator/job/cut_text.h"
 
 namespace paci {
 
@@ -125,7 +126,7 @@ void Controller::FailStage(JobRecord& record, uint32_t index, FailureKind kind,
   if (stage.status.state() != v1::STAGE_STATE_LOST) {
     stage.status.set_state(v1::STAGE_STATE_FAILED);
   }
-  stage.status.set_error(std::string(what));
+  stage.status.set_error(CutText(what));
   MarkChanged(record);
   if (is_news) AddEvent(record, "StageFailed", DescribeFailure({record.failures.back()}), now);
 }

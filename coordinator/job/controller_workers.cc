@@ -3,11 +3,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/job/controller.h"
+#include "coordinator/job/cut_text.h"
 
 namespace paci {
 namespace {
 
 constexpr size_t kMaxNameBytes = 128;
+constexpr size_t kMaxInfoBytes = 1024;
 
 // A report with fewer points says that nothing is left to report (worker.proto).
 constexpr int kFullReportPoints = 4096;
@@ -23,6 +25,11 @@ absl::Status CheckHello(const v1::Hello& hello) {
       return absl::InvalidArgumentError(absl::StrCat(
           "Hello needs a worker_id and a worker_name of 1..", kMaxNameBytes, " bytes each"));
     }
+  }
+  if (hello.info().ByteSizeLong() > kMaxInfoBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the info of Hello has ",
+                                                   hello.info().ByteSizeLong(),
+                                                   " bytes; expected at most ", kMaxInfoBytes));
   }
   return absl::OkStatus();
 }
@@ -112,7 +119,9 @@ void Controller::WelcomeBack(WorkerRecord& worker, const v1::StageKey& key, cons
 void Controller::OnMessage(StreamId stream, const v1::WorkerMessage& message, absl::Time now) {
   WorkerRecord* worker = registry_.FindByStream(stream);
   if (worker == nullptr) {
-    if (message.has_hello()) OnHello(stream, message.hello(), now);
+    if (message.has_hello()) return OnHello(stream, message.hello(), now);
+    effects_.closed.push_back(
+        {stream, absl::FailedPreconditionError("a stream begins with Hello, said once")});
     return;
   }
   worker->last_seen = now;
@@ -169,6 +178,7 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
 
   const v1::StageStatus assigned = stage.status;
   stage.status = report.status();
+  stage.status.set_error(CutText(report.status().error()));
   stage.status.set_index(index);
   stage.status.set_worker_id(assigned.worker_id());
   stage.status.set_worker_name(assigned.worker_name());
@@ -195,24 +205,25 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   UpdateProgress(record, now);
   MarkChanged(record);
   if (state == v1::STAGE_STATE_FAILED) {
-    FailStage(record, index, ClassifyError(report.status().error()), report.status().error(), now);
+    FailStage(record, index, ClassifyError(stage.status.error()), stage.status.error(), now);
   } else if (state == v1::STAGE_STATE_STOPPED) {
     FailStage(record, index, FailureKind::kWorkerLost,
-              absl::StrCat("its worker stopped it: ", report.status().error()), now);
+              absl::StrCat("its worker stopped it: ", stage.status.error()), now);
   }
 }
 
 void Controller::OnLeaving(WorkerRecord& worker, const v1::Leaving& leaving, absl::Time now) {
   worker.is_leaving = worker.knows_it_leaves = true;
-  worker.leaving_reason = leaving.reason();
-  Note(LogLevel::kInfo, absl::StrCat("the worker leaves: ", leaving.reason()), "", worker.name);
+  worker.leaving_reason = CutText(leaving.reason());
+  Note(LogLevel::kInfo, absl::StrCat("the worker leaves: ", worker.leaving_reason), "",
+       worker.name);
   if (!worker.holds) return;
   JobRecord& record = jobs_.at(worker.holds->job_id());
   // A leaving worker takes no new stage, so a stage that is not prepared never will be.
   if (record.stages[worker.holds->stage()].is_prepared) return;
   Requeue(record,
           absl::StrCat("worker ", worker.name,
-                       " leaves before its stage is prepared: ", leaving.reason()),
+                       " leaves before its stage is prepared: ", worker.leaving_reason),
           now);
 }
 

@@ -9,6 +9,9 @@
 namespace paci {
 namespace {
 
+// Stages that a sentence names; the others are counted.
+constexpr size_t kMaxNamed = 4;
+
 std::string Describe(const FailureCause& cause) {
   const absl::string_view verb = cause.kind == FailureKind::kWorkerLost ? "was lost" : "failed";
   return absl::StrCat("stage ", cause.stage, " on worker ", cause.worker, " ", verb, ": ",
@@ -51,7 +54,7 @@ std::string DescribeFailure(const std::vector<FailureCause>& causes) {
     const bool is_root = most_telling->kind == FailureKind::kWorkerLost
                              ? cause.kind == FailureKind::kWorkerLost
                              : &cause == &*most_telling;
-    if (is_root) roots.push_back(Describe(cause));
+    if (is_root && roots.size() < kMaxNamed) roots.push_back(Describe(cause));
   }
   const size_t others = causes.size() - roots.size();
   return absl::StrCat(absl::StrJoin(roots, "; "),

@@ -72,7 +72,9 @@ std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
                                        const CommandDeadlines& deadlines,
                                        const std::vector<std::string>& data_addresses) {
   const StageRecord& s = record.stages[stage];
-  if (!s.is_attached || s.in_flight) return std::nullopt;
+  if (!s.is_attached || s.in_flight || s.status.state() == v1::STAGE_STATE_FAILED) {
+    return std::nullopt;
+  }
   switch (record.job().state()) {
     case v1::JOB_STATE_PLACING:
       if (s.costs || !NeedsMeasuring(record.spec())) return std::nullopt;

@@ -25,9 +25,9 @@ struct CommandDeadlines {
 bool NeedsMeasuring(const v1::JobSpec& spec);
 
 // The command that an attached stage needs now, given the state of its job and what is known of the
-// stage; nullopt: none, or one is still in flight. Asked again after everything that happens, so a
-// command whose answer was lost with a stream or a coordinator is simply given again. `id` is
-// unset.
+// stage; nullopt: none, or one is still in flight, or the stage has failed. Asked again after
+// everything that happens, so a command whose answer was lost with a stream or a coordinator is
+// simply given again. `id` is unset.
 std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
                                        const CommandDeadlines& deadlines,
                                        const std::vector<std::string>& data_addresses);
