@@ -8,7 +8,8 @@
 
 namespace paci {
 
-// What /metrics of the coordinator says. A pure function.
+// What the coordinator serves at /metrics (docs/metrics.md): the cluster, these jobs and their
+// stages. A pure function.
 std::vector<prometheus::MetricFamily> ClusterMetrics(const std::vector<v1::Job>& jobs,
                                                      const std::vector<v1::Worker>& workers);
 
