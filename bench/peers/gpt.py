@@ -1,7 +1,7 @@
 """The model of worker/model in PyTorch: a pre-LN GPT of the GPT-2 family, cut into stages of whole units.
 
-Unit 0 is the embedding, 1..layers are the blocks, layers + 1 is the head. A unit's initial weights depend on the seed and
-its number only, so every cut of the model starts from the same weights.
+Unit 0 is the embedding, 1..layers are the blocks, layers + 1 is the head. A unit's initial weights depend on the seed
+and its number only, so every cut of the model starts from the same weights.
 """
 import dataclasses
 import math
@@ -73,7 +73,7 @@ def make_unit(shape: Shape, unit: int, seed: int) -> nn.Module:
 
 
 def make_stage(shape: Shape, stage: int, stages: int, seed: int) -> nn.Sequential:
-    """Stage `stage` of `stages`: as many blocks as each other one; the embedding is in the first, the head in the last."""
+    """Stage `stage` of `stages`: an equal share of the blocks; the embedding is in the first, the head in the last."""
     first, end = (1 + i * shape.layers // stages for i in (stage, stage + 1))
     units = range(0 if stage == 0 else first, end + 1 if stage == stages - 1 else end)
     return nn.Sequential(*(make_unit(shape, unit, seed) for unit in units))

@@ -106,7 +106,7 @@ def train(spec: dict, rank: int) -> dict:
     side = (Single if spec["schedule"] == "single" else Pipeline)(shape, spec, rank)
     optimizer = make_optimizer(side.modules)
     samples = Samples(spec["data"], spec["micro_batch"], shape.context, spec["seed"])
-    losses, ends = [], []
+    losses, ends = [], [time.perf_counter()]
     for _ in range(spec["updates"]):
         values = side.step([samples.next() for _ in range(spec["accumulation"])])
         optimizer.step()

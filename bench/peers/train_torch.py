@@ -1,6 +1,6 @@
-"""Trains the bench's GPT in PyTorch (bench/peers/setup.sh installs it), one thread a process, and prints what it measured.
+"""Trains the bench's GPT in PyTorch (bench/peers/setup.sh installs it), one thread a process, and prints figures.
 
-usage: train_torch.py --schedule {single,1f1b,interleaved-zb,zbv} --data FILE [--accumulation A] [--updates U] [--skip S]
+usage: train_torch.py --schedule {single,1f1b,interleaved-zb,zbv} --data FILE [--accumulation A] [--updates U]
        train_torch.py --check --data FILE     each schedule's losses against those of one process
 """
 import argparse
@@ -17,13 +17,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = HERE.parent.parent / ".deps" / "peers" / "bin" / "python"
 SCHEDULES = ("single", "1f1b", "interleaved-zb", "zbv")
 MODEL = {"layers": 8, "hidden": 256, "heads": 8, "context": 256, "vocabulary": 256}
+MICRO_BATCH = 4
 RANKS = 2
 # Gloo's connections stay on this machine; MKL and OpenMP start no thread that set_num_threads would have to undo.
 ENVIRONMENT = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 
 
 def train(schedule: str, data: pathlib.Path, accumulation: int, updates: int, skip: int, model: dict = MODEL,
-          micro_batch: int = 4, seed: int = 1, timeout_seconds: float = 300) -> dict:
+          micro_batch: int = MICRO_BATCH, seed: int = 1, timeout_seconds: float = 300) -> dict:
     """A run's figures, or {"not_possible": why} if PyTorch refuses, fails or hangs."""
     with tempfile.TemporaryDirectory(prefix="paci-peers-") as name:
         folder = pathlib.Path(name)
@@ -38,7 +39,7 @@ def train(schedule: str, data: pathlib.Path, accumulation: int, updates: int, sk
     refused = next((r["not_possible"] for r in results if "not_possible" in r), None)
     if refused:
         return {"schedule": schedule, "accumulation": accumulation, "not_possible": refused}
-    ends = results[0]["ends"][skip:]
+    ends = results[0]["ends"][skip:]  # [k]: when k updates were done
     periods = [end - begin for begin, end in zip(ends, ends[1:])]
     tokens = accumulation * micro_batch * model["context"]
     return {"schedule": schedule, "accumulation": accumulation, "updates": updates, "measured_updates": len(periods),
