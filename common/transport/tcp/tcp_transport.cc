@@ -143,8 +143,8 @@ class Core : public std::enable_shared_from_this<Core> {
               const absl::Status& status);
 
   IoThread* const io_;
-  // For the channels made here: a strong one would keep the thread alive from itself. Not null while
-  // something waits for a channel, because the transport ends all that before it lets go.
+  // For the channels made here: a strong one would keep the thread alive from itself. Not null
+  // while something waits for a channel, because the transport ends all that before it lets go.
   const std::weak_ptr<IoThread> weak_io_;
   const TcpOptions options_;
   tcp::acceptor acceptor_;
@@ -390,6 +390,11 @@ class TcpTransport final : public Transport {
 absl::StatusOr<std::unique_ptr<Transport>> ListenTcp(const TcpOptions& options) {
   const absl::StatusOr<HostPort> listen = ParseHostPort(options.listen);
   if (!listen.ok()) return listen.status();
+  if (options.advertise_host.empty() && (listen->host == "0.0.0.0" || listen->host == "::")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("neighbours cannot dial ", options.listen,
+                     ": say which of this host's names or addresses they are to use"));
+  }
   auto io = std::make_shared<IoThread>();
   auto core = std::make_shared<Core>(io, options);
   absl::StatusOr<uint16_t> port;

@@ -11,10 +11,11 @@ namespace paci {
 
 struct TcpOptions {
   std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
-  std::string advertise_host;          // what neighbours dial; empty: the host of `listen`
+  // What neighbours dial; empty: the host of `listen`, which must not be a wildcard then.
+  std::string advertise_host = "";
   absl::Duration handshake_timeout = absl::Seconds(5);
-  int max_pending_handshakes =
-      64;  // connections that have not proved themselves; more are closed at once
+  // Connections that have not proved themselves; more are closed at once.
+  int max_pending_handshakes = 64;
 };
 
 // Channels over TCP, one connection each (tcp/wire.h has the bytes). One thread, "paci-io", however

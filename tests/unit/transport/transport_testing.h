@@ -50,7 +50,7 @@ class Outcome {
     int calls = 0;
     std::optional<Value> value;
   };
-  const std::shared_ptr<State> state_ = std::make_shared<State>();
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 using Transfer = Outcome<absl::Status>;
