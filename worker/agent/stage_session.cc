@@ -71,6 +71,7 @@ absl::Status StageSession::Prepare() {
   absl::Status built = compute.status();
   if (built.ok()) {
     compute_ = *std::move(compute);
+    monitor_.OnBuilt(compute_->parameter_count());
     built = compute_->Prepare(StageLoop::SlotCount(*schedule), StageLoop::ReturnCount());
   }
   if (!built.ok()) transport_->Cancel(key().job_id(), key().generation());

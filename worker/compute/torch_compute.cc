@@ -52,6 +52,11 @@ class TorchCompute final : public StageCompute {
     });
   }
 
+  uint64_t parameter_count() const override {
+    uint64_t count = 0;
+    for (const Parameter& p : parameters_) count += static_cast<uint64_t>(p.tensor.numel());
+    return count;
+  }
   size_t activation_bytes() const override {
     return sizeof(float) * static_cast<size_t>(shape_[0] * shape_[1] * shape_[2]);
   }

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <limits>
+#include <memory>
+#include <vector>
 
 #include "worker/compute/guard.h"
 #include "worker/engine/torch_engine.h"
@@ -15,40 +18,53 @@
 namespace paci {
 namespace {
 
-constexpr int kRepeats = 3;
+// Rounds are spread over so long, so that other work of the host does not disturb all of them.
+constexpr double kSpreadSeconds = 0.4;
+constexpr int kFewestRounds = 2;
+constexpr int kMostRounds = 200;
 
-// The shortest of a few runs after one that warms up: what disturbs a run makes it longer.
-double SecondsOf(const std::function<void()>& work) {
-  work();
-  double shortest = 1e30;
-  for (int i = 0; i < kRepeats; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    work();
-    const auto end = std::chrono::steady_clock::now();
-    shortest = std::min(shortest, std::chrono::duration<double>(end - begin).count());
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// The shortest run of each work, in turns, after one that warms up: what disturbs a run makes it
+// longer.
+std::vector<double> SecondsOf(const std::vector<std::function<void()>>& works) {
+  for (const auto& work : works) work();
+  std::vector<double> shortest(works.size(), std::numeric_limits<double>::infinity());
+  const Clock::time_point first = Clock::now();
+  for (int round = 0; round < kMostRounds; ++round) {
+    if (round >= kFewestRounds && SecondsSince(first) > kSpreadSeconds) break;
+    for (size_t i = 0; i < works.size(); ++i) {
+      const Clock::time_point begin = Clock::now();
+      works[i]();
+      shortest[i] = std::min(shortest[i], SecondsSince(begin));
+    }
   }
   return shortest;
 }
 
-double SecondsOfUnit(const v1::JobSpec& spec, uint32_t unit) {
+// Forward and backward of a unit.
+std::function<void()> WorkOf(const v1::JobSpec& spec, uint32_t unit) {
   const int64_t rows = spec.pipeline().micro_batch();
   const int64_t context = spec.model().context();
-  const bool is_embedding = unit == 0;
   const bool is_head = unit + 1 == UnitCount(spec.model());
-  const auto made = MakeUnit(spec.model(), unit, /*seed=*/1);
+  const std::shared_ptr<ModelUnit> made = MakeUnit(spec.model(), unit, /*seed=*/1);
   const at::Tensor ids = at::zeros({rows, context}, at::kLong);
   at::Tensor input = ids;
-  if (!is_embedding) {
+  if (unit > 0) {
     input = at::randn({rows, context, int64_t{spec.model().hidden()}}).set_requires_grad(true);
   }
-  return SecondsOf([&] {
+  return [=] {
     const at::Tensor output = made->Forward(input, /*dropout_seed=*/1);
     if (is_head) {
       torch::autograd::backward({CrossEntropy(output, ids)});
     } else {
       torch::autograd::backward({output}, {at::ones_like(output)});
     }
-  });
+  };
 }
 
 }  // namespace
@@ -57,10 +73,12 @@ absl::StatusOr<v1::LayerCosts> MeasureLayerCosts(const v1::JobSpec& spec, uint32
   const auto what = [] { return "measuring the layers"; };
   return Guard(what, [&]() -> absl::StatusOr<v1::LayerCosts> {
     at::set_num_threads(static_cast<int>(threads));
+    const std::vector<double> seconds = SecondsOf(
+        {WorkOf(spec, 0), WorkOf(spec, 1), WorkOf(spec, UnitCount(spec.model()) - 1)});
     v1::LayerCosts costs;
-    costs.set_embedding_seconds(SecondsOfUnit(spec, 0));
-    costs.set_block_seconds(SecondsOfUnit(spec, 1));
-    costs.set_head_seconds(SecondsOfUnit(spec, UnitCount(spec.model()) - 1));
+    costs.set_embedding_seconds(seconds[0]);
+    costs.set_block_seconds(seconds[1]);
+    costs.set_head_seconds(seconds[2]);
     return costs;
   });
 }
@@ -70,7 +88,7 @@ double MeasureMatmulFlops(uint32_t threads) {
   at::set_num_threads(static_cast<int>(threads));
   const at::Tensor a = at::ones({kSize, kSize});
   const at::Tensor b = at::ones({kSize, kSize});
-  return 2.0 * kSize * kSize * kSize / SecondsOf([&] { (void)at::mm(a, b); });
+  return 2.0 * kSize * kSize * kSize / SecondsOf({[&] { (void)at::mm(a, b); }})[0];
 }
 
 }  // namespace paci

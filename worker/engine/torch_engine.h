@@ -13,7 +13,7 @@ namespace paci {
 std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads);
 
 // What this machine makes of a float32 matrix product, in floating-point operations a second.
-// Takes about a tenth of a second.
+// Takes half a second.
 double MeasureMatmulFlops(uint32_t threads);
 
 }  // namespace paci

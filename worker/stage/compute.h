@@ -27,6 +27,8 @@ class StageCompute {
   // Allocates `slots` slots and `returns` return buffers. Before anything else, once.
   virtual absl::Status Prepare(int slots, int returns) = 0;
 
+  // Weights of this stage.
+  virtual uint64_t parameter_count() const = 0;
   // Bytes of one activation, [micro_batch, context, hidden], and so of its gradient.
   virtual size_t activation_bytes() const = 0;
   // Where the transport puts the activation. Not at the first stage.

@@ -45,6 +45,7 @@ class EmulatedCompute final : public StageCompute {
     return absl::OkStatus();
   }
 
+  uint64_t parameter_count() const override { return 0; }
   size_t activation_bytes() const override { return activation_bytes_; }
   absl::Span<std::byte> Input(int slot) override { return absl::MakeSpan(inputs_[slot]); }
   absl::Span<std::byte> OutputGradient(int return_index) override {

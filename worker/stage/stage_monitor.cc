@@ -43,6 +43,11 @@ void AddSeconds(v1::ActivitySeconds& seconds, Activity activity, double elapsed)
 
 StageMonitor::StageMonitor(v1::StageStatus initial) : status_(std::move(initial)) {}
 
+void StageMonitor::OnBuilt(uint64_t parameters) {
+  absl::MutexLock lock(&mutex_);
+  status_.set_parameters(parameters);
+}
+
 void StageMonitor::OnState(v1::StageState state, const std::string& error) {
   absl::MutexLock lock(&mutex_);
   if (state == v1::STAGE_STATE_RUNNING) started_ = std::chrono::steady_clock::now();

@@ -36,6 +36,7 @@ class StageMonitor {
   explicit StageMonitor(v1::StageStatus initial);
 
   // From the stage's thread.
+  void OnBuilt(uint64_t parameters);
   void OnState(v1::StageState state, const std::string& error = "");
   void OnProgress(const StageState& state, bool is_held);
   void OnActivity(Activity activity, absl::Duration elapsed);
