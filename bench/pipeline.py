@@ -11,6 +11,8 @@ usage: pipeline.py [--json FILE] [--repeats R] [--accumulations A,A,...] [--upda
 import argparse
 import collections
 import pathlib
+import signal
+import sys
 
 from cluster import ROOT, cluster, kjv, machine, median, report, tokens_per_second
 from peers.train_torch import MICRO_BATCH, MODEL, RANKS, train
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--only-peers", action="store_true", help="without our daemons; the limit is PyTorch's own")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run that is ended leaves no process behind
     data, _ = kjv()
     runs = []
     for turn in range(options.repeats):
