@@ -91,8 +91,6 @@ absl::Status StageLoop::Run() {
 absl::Status StageLoop::RunSchedule() {
   started_ = booked_ = Clock::now();
   for (;;) {
-    PostActivations();
-    PostGradients();
     absl::StatusOr<std::optional<Action>> action = AwaitAction();
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
@@ -119,8 +117,6 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
     TakeArrivals(inbox_.Wait());
     Book(ActivityOf(decision.wait));
-    PostActivations();
-    PostGradients();
   }
 }
 
@@ -147,6 +143,8 @@ void StageLoop::TakeArrivals(const Arrivals& arrivals) {
     leaving_slots_.pop_front();
     slots_.Release();
   }
+  PostActivations();
+  PostGradients();
 }
 
 bool StageLoop::IsAwaitingSend(Action action) const {
