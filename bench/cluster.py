@@ -4,8 +4,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,9 +20,16 @@ class Cluster:
     def __init__(self, workers: int, folder: pathlib.Path):
         self.folder = folder
         self.processes: list[subprocess.Popen] = []
-        ports = folder / "ports"
+        try:
+            self._start_all(workers)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_all(self, workers: int) -> None:
+        ports = self.folder / "ports"
         self._start("coordinator", "paci-coordinator", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
-                    "--store", str(folder / "paci.db"), "--port-file", str(ports))
+                    "--store", str(self.folder / "paci.db"), "--port-file", str(ports))
         self._await(ports.exists, "the coordinator's port file")
         lines = dict(line.split("=", 1) for line in ports.read_text().split())
         self.address = lines["rpc"]
@@ -40,37 +49,40 @@ class Cluster:
                 raise RuntimeError(f"waited in vain for {what}:\n{logs}")
             time.sleep(0.02)
 
-    def ctl(self, *arguments: str) -> dict:
+    def _pacictl(self, *arguments: str) -> str:
         done = subprocess.run([BIN / "pacictl", "--coordinator", self.address, "-o", "json", *arguments],
                               capture_output=True, text=True, cwd=ROOT)
         if done.returncode != 0:
             raise RuntimeError(f"pacictl {' '.join(arguments)}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
+        return done.stdout
+
+    def ctl(self, *arguments: str) -> dict:
+        return json.loads(self._pacictl(*arguments))
 
     def run_job(self, job_file: pathlib.Path, settings: dict[str, object]) -> dict:
         """Trains a job to its end. Returns it as pacictl shows it, with its curve under "points"."""
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        job = self.ctl("submit", str(job_file), *sets)
-        while job["state"] not in ("JOB_STATE_COMPLETED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
-            time.sleep(0.2)
-            job = self.ctl("describe", job["id"])
-        if job["state"] != "JOB_STATE_COMPLETED":
-            raise RuntimeError(f"{job['id']}: {job['reason']}")
+        # One stream, a document a line: what watches takes no core from what is measured.
+        job = json.loads(self._pacictl("submit", str(job_file), *sets, "--watch").splitlines()[-1])
         job["points"] = self.ctl("metrics", job["id"]).get("points", [])
         return job
 
     def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        """Workers first, so that they can take their leave."""
+        for group in (self.processes[1:], self.processes[:1]):
+            for process in group:
+                process.terminate()
+            for process in group:
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
 
 @contextlib.contextmanager
 def cluster(workers: int) -> Iterator[Cluster]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="paci-bench-"))
     running = None
     try:
@@ -85,7 +97,7 @@ def cluster(workers: int) -> Iterator[Cluster]:
 def tokens_per_second(job: dict, skip_updates: int) -> float:
     """Of the updates after the first `skip_updates`, by the clock of the last stage."""
     times = {int(p["update"]): p["elapsed_seconds"] for p in job["points"] if "learning_rate" in p}
-    first, last = skip_updates, max(times)
+    first, last = max(1, skip_updates), max(times)
     spec = job["spec"]
     tokens = spec["pipeline"]["accumulation"] * spec["pipeline"]["micro_batch"] * spec["model"]["context"]
     return tokens * (last - first) / (times[last] - times[first])

@@ -3,8 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "worker/agent/stage_session.h"
 
 namespace paci {
 namespace {
@@ -56,34 +54,42 @@ std::unique_ptr<Engine> MakeStageEngine(StageEngine::Make make) {
   return std::make_unique<StageEngine>(std::move(make));
 }
 
+SessionPipeline::SessionPipeline(const v1::JobSpec& spec,
+                                 const std::vector<uint32_t>& units_per_stage,
+                                 const std::vector<Transport*>& transports, Engine* engine) {
+  v1::PrepareStage command = MakePrepare(spec, units_per_stage, transports);
+  const auto on_change = [this] { absl::MutexLock lock(&mutex_); };
+  for (uint32_t i = 0; i < transports.size(); ++i) {
+    command.mutable_key()->set_stage(i);
+    sessions_.push_back(std::make_unique<StageSession>(command, absl::StrCat("worker-", i),
+                                                       transports[i], engine, on_change));
+  }
+}
+
+void SessionPipeline::Start() {
+  for (const auto& session : sessions_) {
+    if (session->AwaitPrepared().ok()) (void)session->Start();
+  }
+}
+
+std::vector<v1::StageReport> SessionPipeline::AwaitEnd() {
+  std::vector<v1::StageReport> reports;
+  for (const auto& session : sessions_) {
+    absl::MutexLock lock(&mutex_);
+    const auto is_over = [&] { return session->IsOver(); };
+    mutex_.Await(absl::Condition(&is_over));
+    reports.push_back(session->MakeReport());
+  }
+  return reports;
+}
+
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
                                          const std::vector<uint32_t>& units_per_stage,
                                          const std::vector<Transport*>& transports,
                                          Engine* engine) {
-  absl::Mutex mutex;
-  int changes = 0;
-  const auto on_change = [&] {
-    absl::MutexLock lock(&mutex);
-    ++changes;
-  };
-  std::vector<std::unique_ptr<StageSession>> sessions;
-  v1::PrepareStage command = MakePrepare(spec, units_per_stage, transports);
-  for (uint32_t i = 0; i < transports.size(); ++i) {
-    command.mutable_key()->set_stage(i);
-    sessions.push_back(std::make_unique<StageSession>(command, absl::StrCat("worker-", i),
-                                                      transports[i], engine, on_change));
-  }
-  for (const auto& session : sessions) {
-    if (session->AwaitPrepared().ok()) (void)session->Start();
-  }
-  std::vector<v1::StageReport> reports;
-  for (const auto& session : sessions) {
-    absl::MutexLock lock(&mutex);
-    const auto is_over = [&] { return session->IsOver(); };
-    mutex.Await(absl::Condition(&is_over));
-    reports.push_back(session->MakeReport());
-  }
-  return reports;
+  SessionPipeline pipeline(spec, units_per_stage, transports, engine);
+  pipeline.Start();
+  return pipeline.AwaitEnd();
 }
 
 }  // namespace paci

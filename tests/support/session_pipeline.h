@@ -4,15 +4,33 @@
 #include <memory>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "common/transport/channel.h"
 #include "paci/v1/worker.pb.h"
 #include "worker/agent/engine.h"
+#include "worker/agent/stage_session.h"
 
 namespace paci {
 
-// Runs every stage of a job in this process, each a StageSession on its own thread as in a worker,
-// over the given transports (one a stage), without a coordinator. Returns each stage's last report,
-// with every point it made; all of them are over.
+// Every stage of a job in this process, each a StageSession on its own thread as in a worker, over
+// the given transports (one a stage), without a coordinator. Used from one thread.
+class SessionPipeline {
+ public:
+  SessionPipeline(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_stage,
+                  const std::vector<Transport*>& transports, Engine* engine);
+
+  StageSession& stage(size_t index) { return *sessions_[index]; }
+  // Blocks until every stage is prepared or has failed to; starts those that are.
+  void Start();
+  // Blocks until every stage is over: each one's last report, with every point it made.
+  std::vector<v1::StageReport> AwaitEnd();
+
+ private:
+  absl::Mutex mutex_;  // taken at every change, so that one may wait for it
+  std::vector<std::unique_ptr<StageSession>> sessions_;
+};
+
+// All of the above at once.
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
                                          const std::vector<uint32_t>& units_per_stage,
                                          const std::vector<Transport*>& transports, Engine* engine);

@@ -165,13 +165,17 @@ bool StageSession::AwaitStart() {
 
 void StageSession::Finish(const absl::Status& status) {
   v1::StageState state = v1::STAGE_STATE_FINISHED;
+  // Without them the neighbours learn at once that this stage will not run.
+  std::unique_ptr<StageLoop> unused_loop;
+  StageChannels unused_channels;
   {
     absl::MutexLock lock(&mutex_);
     if (!status.ok()) {
       state = outcome_.ok() ? v1::STAGE_STATE_FAILED : v1::STAGE_STATE_STOPPED;
       if (outcome_.ok()) outcome_ = status;
+      unused_loop = std::move(loop_);
+      unused_channels = std::move(connected_);
     }
-    phase_ = Phase::kOver;
   }
   const std::string error = status.ok() ? "" : status.ToString();
   if (state == v1::STAGE_STATE_FAILED) {
@@ -181,6 +185,10 @@ void StageSession::Finish(const absl::Status& status) {
                                     {"error", error}});
   }
   monitor_.OnState(state, error);
+  {
+    absl::MutexLock lock(&mutex_);
+    phase_ = Phase::kOver;
+  }
   on_change_();
 }
 
@@ -203,7 +211,10 @@ absl::Status StageSession::Start() {
 
 absl::StatusOr<int64_t> StageSession::Hold(const v1::HoldStage& command) {
   absl::MutexLock lock(&mutex_);
-  if (loop_ == nullptr) return absl::FailedPreconditionError("the stage is not prepared yet");
+  if (loop_ == nullptr) {
+    return absl::FailedPreconditionError(
+        phase_ == Phase::kPreparing ? "the stage is not prepared yet" : "the stage is over");
+  }
   if (!command.hold()) {
     loop_->Resume();
     return 0;

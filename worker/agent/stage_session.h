@@ -39,6 +39,7 @@ class StageSession {
   absl::Status Commit(const v1::CommitCheckpoint& command);
   // Ends what it is doing, preparing included, with `reason`. Returns at once.
   void Stop(const absl::Status& reason);
+  // It has ended, and its status says how.
   bool IsOver() const;
 
   v1::StageReport MakeReport();

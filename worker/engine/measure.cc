@@ -1,11 +1,12 @@
 #include "worker/engine/measure.h"
 
+#include <time.h>
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -18,29 +19,29 @@
 namespace paci {
 namespace {
 
-// Rounds are spread over so long, so that other work of the host does not disturb all of them.
 constexpr double kSpreadSeconds = 0.4;
 constexpr int kFewestRounds = 2;
 constexpr int kMostRounds = 200;
 
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
+double SecondsOf(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// The shortest run of each work, in turns, after one that warms up: what disturbs a run makes it
-// longer.
-std::vector<double> SecondsOf(const std::vector<std::function<void()>>& works) {
+// The shortest run of each work, in turns, after one that warms up. Seconds are those of this
+// process's processors, shared by `threads`: what else the host does must not tilt a partition.
+std::vector<double> SecondsOf(const std::vector<std::function<void()>>& works, uint32_t threads) {
   for (const auto& work : works) work();
   std::vector<double> shortest(works.size(), std::numeric_limits<double>::infinity());
-  const Clock::time_point first = Clock::now();
+  const double first = SecondsOf(CLOCK_MONOTONIC);
   for (int round = 0; round < kMostRounds; ++round) {
-    if (round >= kFewestRounds && SecondsSince(first) > kSpreadSeconds) break;
+    if (round >= kFewestRounds && SecondsOf(CLOCK_MONOTONIC) - first > kSpreadSeconds) break;
     for (size_t i = 0; i < works.size(); ++i) {
-      const Clock::time_point begin = Clock::now();
+      const double begin = SecondsOf(CLOCK_PROCESS_CPUTIME_ID);
       works[i]();
-      shortest[i] = std::min(shortest[i], SecondsSince(begin));
+      const double seconds = SecondsOf(CLOCK_PROCESS_CPUTIME_ID) - begin;
+      shortest[i] = std::min(shortest[i], seconds / threads);
     }
   }
   return shortest;
@@ -74,7 +75,8 @@ absl::StatusOr<v1::LayerCosts> MeasureLayerCosts(const v1::JobSpec& spec, uint32
   return Guard(what, [&]() -> absl::StatusOr<v1::LayerCosts> {
     at::set_num_threads(static_cast<int>(threads));
     const std::vector<double> seconds = SecondsOf(
-        {WorkOf(spec, 0), WorkOf(spec, 1), WorkOf(spec, UnitCount(spec.model()) - 1)});
+        {WorkOf(spec, 0), WorkOf(spec, 1), WorkOf(spec, UnitCount(spec.model()) - 1)},
+        threads);
     v1::LayerCosts costs;
     costs.set_embedding_seconds(seconds[0]);
     costs.set_block_seconds(seconds[1]);
@@ -88,7 +90,7 @@ double MeasureMatmulFlops(uint32_t threads) {
   at::set_num_threads(static_cast<int>(threads));
   const at::Tensor a = at::ones({kSize, kSize});
   const at::Tensor b = at::ones({kSize, kSize});
-  return 2.0 * kSize * kSize * kSize / SecondsOf({[&] { (void)at::mm(a, b); }})[0];
+  return 2.0 * kSize * kSize * kSize / SecondsOf({[&] { (void)at::mm(a, b); }}, threads)[0];
 }
 
 }  // namespace paci

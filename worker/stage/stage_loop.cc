@@ -146,6 +146,8 @@ void StageLoop::TakeArrivals(const Arrivals& arrivals) {
     leaving_slots_.pop_front();
     slots_.Release();
   }
+  PostActivations();
+  PostGradients();
 }
 
 bool StageLoop::IsAwaitingSend(Action action) const {

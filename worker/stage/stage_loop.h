@@ -72,6 +72,7 @@ class StageLoop {
   absl::Status Evaluate(int64_t index);
   absl::Status Checkpoint();
 
+  // Also posts receives into what has become free, so that no wait begins without them.
   void TakeArrivals(const Arrivals& arrivals);
   void PostActivations();
   void PostGradients();

@@ -25,7 +25,9 @@ class Conformance : public ::testing::TestWithParam<Network> {
   std::unique_ptr<Transport> b_ = Make();
 };
 
-INSTANTIATE_TEST_SUITE_P(Transports, Conformance, ::testing::Values(InprocNetwork(), TcpNetwork()),
+INSTANTIATE_TEST_SUITE_P(Transports, Conformance,
+                         ::testing::Values(InprocNetwork(), TcpNetwork(), Delayed(InprocNetwork()),
+                                           Delayed(TcpNetwork())),
                          [](const auto& info) { return info.param.name; });
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }

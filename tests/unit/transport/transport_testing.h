@@ -18,6 +18,7 @@
 #include "common/transport/channel.h"
 #include "common/transport/inproc/inproc_transport.h"
 #include "common/transport/tcp/tcp_transport.h"
+#include "tests/support/delaying_transport.h"
 
 namespace paci {
 
@@ -69,6 +70,14 @@ inline Network InprocNetwork() {
 
 inline Network TcpNetwork() {
   return {"Tcp", [] { return [] { return *ListenTcp(TcpOptions()); }; }};
+}
+
+inline Network Delayed(const Network& inner) {
+  return {"Delayed" + inner.name, [inner] {
+            return [make = inner.make(), seed = uint64_t{0}]() mutable {
+              return MakeDelayingTransport(make(), ++seed, absl::Microseconds(200));
+            };
+          }};
 }
 
 using Bytes = std::vector<std::byte>;

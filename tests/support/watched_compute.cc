@@ -1,0 +1,60 @@
+#include "tests/support/watched_compute.h"
+
+#include <utility>
+
+namespace paci {
+namespace {
+
+class WatchedCompute final : public StageCompute {
+ public:
+  WatchedCompute(std::unique_ptr<StageCompute> inner, WatchAction watch)
+      : inner_(std::move(inner)), watch_(std::move(watch)) {}
+
+  absl::Status Prepare(int slots, int returns) override { return inner_->Prepare(slots, returns); }
+  size_t activation_bytes() const override { return inner_->activation_bytes(); }
+  absl::Span<std::byte> Input(int slot) override { return inner_->Input(slot); }
+  absl::Span<std::byte> OutputGradient(int index) override { return inner_->OutputGradient(index); }
+
+  absl::StatusOr<absl::Span<const std::byte>> Forward(int64_t micro_batch, int slot) override {
+    if (absl::Status seen = watch_({ActionKind::kForward, micro_batch}); !seen.ok()) return seen;
+    return inner_->Forward(micro_batch, slot);
+  }
+  absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
+                                                       int return_index) override {
+    if (absl::Status seen = watch_({ActionKind::kBackward, micro_batch}); !seen.ok()) return seen;
+    return inner_->Backward(micro_batch, slot, return_index);
+  }
+  absl::StatusOr<StepResult> Step(int64_t update) override {
+    if (absl::Status seen = watch_({ActionKind::kStep, update}); !seen.ok()) return seen;
+    return inner_->Step(update);
+  }
+  absl::StatusOr<absl::Span<const std::byte>> Evaluate(int64_t index, int slot) override {
+    if (absl::Status seen = watch_({ActionKind::kEvaluate, index}); !seen.ok()) return seen;
+    return inner_->Evaluate(index, slot);
+  }
+  double TakeEvaluationLoss() override { return inner_->TakeEvaluationLoss(); }
+
+  absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) override {
+    if (absl::Status seen = watch_({ActionKind::kCheckpoint, checkpoints_++}); !seen.ok()) {
+      return seen;
+    }
+    v1::CheckpointPart part;
+    part.set_update(update);
+    return part;
+  }
+  absl::Span<const float> WeightSample() override { return inner_->WeightSample(); }
+
+ private:
+  const std::unique_ptr<StageCompute> inner_;
+  const WatchAction watch_;
+  int64_t checkpoints_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<StageCompute> MakeWatchedCompute(std::unique_ptr<StageCompute> inner,
+                                                 WatchAction watch) {
+  return std::make_unique<WatchedCompute>(std::move(inner), std::move(watch));
+}
+
+}  // namespace paci
