@@ -1,4 +1,5 @@
-// PACI with one stage is plain gradient accumulation; in strict order it is reproducible bit for bit.
+// PACI with one stage is plain gradient accumulation; in strict order it is reproducible bit for
+// bit.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 #include "tests/parity/reference_model.h"
 
+#include <ATen/Parallel.h>
 #include <torch/optim/adamw.h>
 
 #include <cmath>
@@ -26,7 +27,8 @@ class ReferenceModel {
       const std::string block = absl::StrCat("transformer.h.", i, ".");
       x = x + Linear(block + "attn.c_proj",
                      Attention(Linear(block + "attn.c_attn", Norm(block + "ln_1", x))));
-      x = x + Linear(block + "mlp.c_proj", Gelu(Linear(block + "mlp.c_fc", Norm(block + "ln_2", x))));
+      x = x +
+          Linear(block + "mlp.c_proj", Gelu(Linear(block + "mlp.c_fc", Norm(block + "ln_2", x))));
     }
     return Mix([&](const Weights& w) {
       return torch::matmul(Norm("transformer.ln_f", x), w.at("lm_head.weight").t());
@@ -58,9 +60,8 @@ class ReferenceModel {
   Tensor Norm(const std::string& name, const Tensor& x) const {
     const Tensor centred = x - x.mean(-1, true);
     const Tensor normal = centred / torch::sqrt(centred.square().mean(-1, true) + 1e-5);
-    return Mix([&](const Weights& w) {
-      return normal * w.at(name + ".weight") + w.at(name + ".bias");
-    });
+    return Mix(
+        [&](const Weights& w) { return normal * w.at(name + ".weight") + w.at(name + ".bias"); });
   }
 
   Tensor Attention(const Tensor& qkv) const {
@@ -73,14 +74,13 @@ class ReferenceModel {
     };
     const Tensor future = torch::ones({context, context}, torch::kBool).triu(1);
     const Tensor scores = torch::matmul(heads(0), heads(1).transpose(2, 3)) / std::sqrt(width);
-    const Tensor shares = torch::softmax(
-        scores.masked_fill(future, -std::numeric_limits<double>::infinity()), -1);
+    const Tensor shares =
+        torch::softmax(scores.masked_fill(future, -std::numeric_limits<double>::infinity()), -1);
     return torch::matmul(shares, heads(2)).transpose(1, 2).reshape({batch, context, hidden});
   }
 
   static Tensor Gelu(const Tensor& x) {
-    return 0.5 * x *
-           (1 + torch::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x.pow(3))));
+    return 0.5 * x * (1 + torch::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x.pow(3))));
   }
 
   const v1::ModelSpec& model_;
@@ -94,8 +94,8 @@ double LearningRate(const v1::JobSpec& spec, double number) {
   if (number <= o.warmup_updates()) return o.lr() * number / o.warmup_updates();
   const double share = (number - o.warmup_updates()) /
                        (static_cast<double>(spec.train().updates()) - o.warmup_updates());
-  return o.lr() * (o.lr_floor() +
-                   (1 - o.lr_floor()) * (1 + std::cos(std::numbers::pi * share)) / 2);
+  return o.lr() *
+         (o.lr_floor() + (1 - o.lr_floor()) * (1 + std::cos(std::numbers::pi * share)) / 2);
 }
 
 std::vector<torch::optim::OptimizerParamGroup> Groups(const v1::JobSpec& spec,
@@ -130,15 +130,13 @@ Weights Clone(const Weights& weights, bool requires_grad) {
 Tensor ReferenceLoss(const v1::ModelSpec& model, const Tensor& ids, const Weights& forward,
                      const Weights& backward) {
   const int64_t context = ids.size(1) - 1;
-  const Tensor logits =
-      ReferenceModel(model, forward, backward).Logits(ids.slice(1, 0, context));
+  const Tensor logits = ReferenceModel(model, forward, backward).Logits(ids.slice(1, 0, context));
   const Tensor logs = torch::log_softmax(logits, -1);
   return -logs.gather(2, ids.slice(1, 1, context + 1).unsqueeze(2)).mean();
 }
 
-ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial,
-                            VersionOf version_of) {
-  torch::set_num_threads(1);
+ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, VersionOf version_of) {
+  at::set_num_threads(1);
   ReferenceRun run;
   run.weights = Clone(initial, /*requires_grad=*/true);
   std::vector<Weights> history{Clone(initial, /*requires_grad=*/false)};  // by version
@@ -149,11 +147,11 @@ ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial,
     double loss_sum = 0;
     for (int64_t micro_batch = update * a; micro_batch < (update + 1) * a; ++micro_batch) {
       const auto ids = batches->Training(micro_batch).value();
-      const Tensor batch = torch::from_blob(const_cast<int64_t*>(ids.data()),
-                                            {spec.pipeline().micro_batch(),
-                                             int64_t{spec.model().context()} + 1},
-                                            torch::kLong)
-                               .clone();
+      const Tensor batch =
+          torch::from_blob(const_cast<int64_t*>(ids.data()),
+                           {spec.pipeline().micro_batch(), int64_t{spec.model().context()} + 1},
+                           torch::kLong)
+              .clone();
       Weights forward;
       for (const auto& [name, tensor] : run.weights) {
         const Versions versions = version_of(spec, name, micro_batch);

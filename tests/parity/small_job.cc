@@ -88,7 +88,8 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
   for (size_t i = 0; i < units_per_stage.size(); ++i) {
     owned.push_back(MakeInprocTransport(hub));
     if (delay_seed) {
-      owned.back() = MakeDelayingTransport(std::move(owned.back()), *delay_seed + i);
+      owned.back() =
+          MakeDelayingTransport(std::move(owned.back()), *delay_seed + i, absl::Microseconds(500));
     }
     transports.push_back(owned.back().get());
   }

@@ -11,6 +11,7 @@ class WatchedCompute final : public StageCompute {
       : inner_(std::move(inner)), watch_(std::move(watch)) {}
 
   absl::Status Prepare(int slots, int returns) override { return inner_->Prepare(slots, returns); }
+  uint64_t parameter_count() const override { return inner_->parameter_count(); }
   size_t activation_bytes() const override { return inner_->activation_bytes(); }
   absl::Span<std::byte> Input(int slot) override { return inner_->Input(slot); }
   absl::Span<std::byte> OutputGradient(int index) override { return inner_->OutputGradient(index); }

@@ -1,9 +1,8 @@
 #include "worker/engine/measure.h"
 
-#include <time.h>
-
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <time.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -75,8 +74,7 @@ absl::StatusOr<v1::LayerCosts> MeasureLayerCosts(const v1::JobSpec& spec, uint32
   return Guard(what, [&]() -> absl::StatusOr<v1::LayerCosts> {
     at::set_num_threads(static_cast<int>(threads));
     const std::vector<double> seconds = SecondsOf(
-        {WorkOf(spec, 0), WorkOf(spec, 1), WorkOf(spec, UnitCount(spec.model()) - 1)},
-        threads);
+        {WorkOf(spec, 0), WorkOf(spec, 1), WorkOf(spec, UnitCount(spec.model()) - 1)}, threads);
     v1::LayerCosts costs;
     costs.set_embedding_seconds(seconds[0]);
     costs.set_block_seconds(seconds[1]);

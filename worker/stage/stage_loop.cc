@@ -105,9 +105,6 @@ absl::Status StageLoop::RunSchedule() {
 absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
   TakeArrivals(inbox_.Get());
   for (;;) {
-    // Arrivals free slots: without a receive in each, the frame that is awaited could not come.
-    PostActivations();
-    PostGradients();
     const Decision decision = schedule_->Next(state_);
     if (decision.wait == Wait::kFinished && !IsSendPending()) return std::nullopt;
     if (!arrivals_.failure.ok()) return arrivals_.failure;
