@@ -1,14 +1,15 @@
 // A whole coordinator on loopback, with its store, talked to by stubs: users, and workers that say
 // what the test wants.
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <cmath>
 #include <filesystem>
 #include <thread>
 
-#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "common/rpc/deadline.h"
 #include "coordinator/service/server.h"
 #include "paci/v1/job.grpc.pb.h"
@@ -118,15 +119,15 @@ class ServiceTest : public testing::Test {
   ServerOptions Options() {
     ServerOptions options;
     options.listen = "127.0.0.1:0";
-    options.metrics = "127.0.0.1:0";
     options.store = store_;
     options.controller.lease = kPatience;
     options.controller.make_secret = [] { return "secret"; };
     options.on_fatal = [](const absl::Status& why) { ADD_FAILURE() << why; };
     return options;
   }
-  void Start() {
-    server_ = Server::Start(Options()).value();
+  void Start() { Start(Options()); }
+  void Start(const ServerOptions& options) {
+    server_ = Server::Start(options).value();
     const auto channel = Dial(server_->rpc_address());
     jobs_ = v1::JobService::NewStub(channel);
     cluster_ = v1::ClusterService::NewStub(channel);
@@ -439,6 +440,39 @@ TEST_F(ServiceTest, WhoIsConnectedDoesNotKeepItFromEnding) {
   Watch unread(*jobs_, id, 0.001);
   server_.reset();
   EXPECT_EQ(worker.End().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// A message of one string field, number 1.
+grpc::ByteBuffer OneString(const std::string& text) {
+  const grpc::Slice slice(std::string("\x0a") + static_cast<char>(text.size()) + text);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+TEST_F(ServiceTest, StandardHealthSaysThatEachServiceServes) {
+  grpc::GenericStub stub(Dial(server_->rpc_address()));
+  for (const std::string name :
+       {"", "paci.v1.JobService", "paci.v1.ClusterService", "paci.v1.WorkerService", "nobody"}) {
+    grpc::ClientContext context;
+    context.set_deadline(DeadlineIn(kPatience));
+    const grpc::ByteBuffer request = OneString(name);
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    absl::Notification done;
+    stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &request, &response,
+                   [&](grpc::Status answered) {
+                     status = std::move(answered);
+                     done.Notify();
+                   });
+    done.WaitForNotification();
+    if (name == "nobody") {
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+      continue;
+    }
+    ASSERT_TRUE(status.ok()) << name << ": " << status.error_message();
+    grpc::Slice slice;
+    ASSERT_TRUE(response.DumpToSingleSlice(&slice).ok());
+    EXPECT_EQ(std::string(slice.begin(), slice.end()), "\x08\x01") << "SERVING";
+  }
 }
 
 TEST_F(ServiceTest, APortInUseIsNotShared) {
