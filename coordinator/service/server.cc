@@ -81,7 +81,6 @@ absl::Status Server::Listen(const ServerOptions& options) {
 }
 
 Server::~Server() {
-  metrics_.reset();
   if (grpc_ == nullptr) return;
   const absl::Status reason = absl::UnavailableError("the coordinator is ending");
   streams_.CloseAll(reason);

@@ -57,6 +57,15 @@ class WorkerStream final
     if (!is_ending_) EndLocked(reason);
   }
 
+  // Lets the message that is being written arrive first, for as long as the server has patience.
+  void CloseInOrder(const absl::Status& reason) {
+    absl::MutexLock lock(&mutex_);
+    if (is_ending_) return;
+    is_ending_ = true;
+    reason_ = reason;
+    if (unsent_.empty()) FinishLocked();
+  }
+
   void OnReadDone(bool ok) override {
     if (!ok) return Lose("its control stream broke");
     if (!std::exchange(has_spoken_, true)) streams_->OnFirstMessage(id_);
@@ -191,7 +200,7 @@ void WorkerStreams::CloseAll(const absl::Status& reason) {
     closed_ = reason;
     streams = streams_;
   }
-  for (const auto& [id, stream] : streams) stream->Close(reason);
+  for (const auto& [id, stream] : streams) stream->CloseInOrder(reason);
 }
 
 std::shared_ptr<WorkerStream> WorkerStreams::Find(StreamId stream) {

@@ -1,0 +1,490 @@
+// A whole coordinator on loopback, with its store, talked to by stubs: users, and workers that say
+// what the test wants.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "common/rpc/deadline.h"
+#include "coordinator/service/server.h"
+#include "paci/v1/job.grpc.pb.h"
+#include "paci/v1/worker.grpc.pb.h"
+#include "tests/unit/coordinator/small_spec.h"
+
+namespace paci {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// Long enough for any machine; nothing here waits for it to pass.
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// One stream of a worker.
+class StubWorker {
+ public:
+  StubWorker(const std::string& address, std::string name)
+      : name_(std::move(name)), stub_(v1::WorkerService::NewStub(Dial(address))) {
+    context_.set_deadline(DeadlineIn(kPatience));
+    stream_ = stub_->Connect(&context_);
+  }
+  ~StubWorker() { context_.TryCancel(); }
+
+  bool Send(const v1::WorkerMessage& message) { return stream_->Write(message); }
+  bool Hello(const v1::StageReport* running = nullptr) {
+    v1::WorkerMessage message;
+    message.mutable_hello()->set_worker_id("id-" + name_);
+    message.mutable_hello()->set_worker_name(name_);
+    message.mutable_hello()->mutable_info()->set_device("cpu");
+    message.mutable_hello()->mutable_info()->set_data_address("127.0.0.1:1");
+    if (running != nullptr) *message.mutable_hello()->mutable_running() = *running;
+    return Send(message);
+  }
+  // The next message that is no acknowledgement.
+  v1::CoordinatorMessage Read() {
+    v1::CoordinatorMessage message;
+    while (stream_->Read(&message)) {
+      if (!message.has_ack()) return message;
+    }
+    ADD_FAILURE() << name_ << ": the stream is over: " << End().error_message();
+    return {};
+  }
+  grpc::Status End() {
+    v1::CoordinatorMessage message;
+    while (stream_->Read(&message)) continue;
+    return stream_->Finish();
+  }
+  void Answer(const v1::Command& command) {
+    v1::WorkerMessage message;
+    message.mutable_result()->set_id(command.id());
+    EXPECT_TRUE(Send(message));
+  }
+  // Reads the command and says it is done.
+  v1::Command Do(v1::Command::CommandCase expected) {
+    const v1::Command command = Read().command();
+    EXPECT_EQ(command.command_case(), expected) << name_ << ": " << command.ShortDebugString();
+    Answer(command);
+    return command;
+  }
+  void Report(const v1::StageKey& key, v1::StageState state, uint64_t updates, uint64_t points) {
+    report_.set_sequence(report_.sequence() + 1);
+    *report_.mutable_key() = key;
+    report_.mutable_status()->set_state(state);
+    report_.mutable_status()->set_updates(updates);
+    report_.clear_points();
+    for (uint64_t i = 1; i <= points; ++i) {
+      report_.add_points()->set_update(i);
+      report_.mutable_points()->rbegin()->set_loss(1);
+    }
+    v1::WorkerMessage message;
+    *message.mutable_report() = report_;
+    EXPECT_TRUE(Send(message));
+  }
+  const v1::StageReport& last_report() const { return report_; }
+
+ private:
+  const std::string name_;
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> stream_;
+  v1::StageReport report_;
+};
+
+class ServiceTest : public testing::Test {
+ protected:
+  ServiceTest() {
+    store_ = testing::TempDir() + "/service-" +
+             testing::UnitTest::GetInstance()->current_test_info()->name() + ".db";
+    RemoveStore();
+    Start();
+  }
+  ~ServiceTest() override {
+    server_.reset();
+    RemoveStore();
+  }
+  void RemoveStore() {
+    for (const char* suffix : {"", "-wal", "-shm", ".lock"}) fs::remove(store_ + suffix);
+  }
+  ServerOptions Options() {
+    ServerOptions options;
+    options.listen = "127.0.0.1:0";
+    options.store = store_;
+    options.controller.lease = kPatience;
+    options.controller.make_secret = [] { return "secret"; };
+    options.on_fatal = [](const absl::Status& why) { ADD_FAILURE() << why; };
+    return options;
+  }
+  void Start() { Start(Options()); }
+  void Start(const ServerOptions& options) {
+    server_ = Server::Start(options).value();
+    const auto channel = Dial(server_->rpc_address());
+    jobs_ = v1::JobService::NewStub(channel);
+    cluster_ = v1::ClusterService::NewStub(channel);
+  }
+  template <typename Stub, typename Request, typename Response>
+  grpc::Status Call(const std::unique_ptr<Stub>& stub,
+                    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(DeadlineIn(kPatience));
+    return (*stub.*method)(&context, request, response);
+  }
+  v1::Job Submit(const v1::JobSpec& spec, const std::string& request_id = "") {
+    v1::SubmitJobRequest request;
+    *request.mutable_spec() = spec;
+    request.set_request_id(request_id);
+    v1::Job job;
+    const grpc::Status status = Call(jobs_, &v1::JobService::Stub::SubmitJob, request, &job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return job;
+  }
+  grpc::Status TrySubmit(const v1::SubmitJobRequest& request) {
+    v1::Job job;
+    return Call(jobs_, &v1::JobService::Stub::SubmitJob, request, &job);
+  }
+  v1::Job Get(const std::string& id) {
+    v1::GetJobRequest request;
+    request.set_job_id(id);
+    v1::Job job;
+    const grpc::Status status = Call(jobs_, &v1::JobService::Stub::GetJob, request, &job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return job;
+  }
+  grpc::Status Cancel(const std::string& id) {
+    v1::CancelJobRequest request;
+    request.set_job_id(id);
+    v1::Job job;
+    return Call(jobs_, &v1::JobService::Stub::CancelJob, request, &job);
+  }
+  std::vector<v1::Worker> Workers() {
+    v1::ListWorkersResponse response;
+    EXPECT_TRUE(Call(cluster_, &v1::ClusterService::Stub::ListWorkers, {}, &response).ok());
+    return {response.workers().begin(), response.workers().end()};
+  }
+  // A stream of WatchJob, read on.
+  struct Watch {
+    Watch(v1::JobService::Stub& stub, const std::string& id, double interval) {
+      v1::WatchJobRequest request;
+      request.set_job_id(id);
+      request.set_min_interval_seconds(interval);
+      context.set_deadline(DeadlineIn(kPatience));
+      reader = stub.WatchJob(&context, request);
+    }
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::Job>> reader;
+  };
+
+  std::string store_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<v1::JobService::Stub> jobs_;
+  std::unique_ptr<v1::ClusterService::Stub> cluster_;
+};
+
+TEST_F(ServiceTest, AJobGoesFromSubmissionToItsEndAndIsWatched) {
+  StubWorker first(server_->rpc_address(), "w1");
+  StubWorker second(server_->rpc_address(), "w2");
+  ASSERT_TRUE(first.Hello());
+  ASSERT_TRUE(second.Hello());
+  EXPECT_TRUE(first.Read().has_welcome());
+  EXPECT_TRUE(second.Read().has_welcome());
+  const v1::Job job = Submit(SmallSpec("a", 2, 3));
+  Watch watch(*jobs_, job.id(), 0.001);
+
+  const v1::PrepareStage prepare = first.Do(v1::Command::kPrepareStage).prepare_stage();
+  EXPECT_EQ(prepare.secret(), "secret");
+  ASSERT_EQ(prepare.assignments_size(), 2);
+  EXPECT_EQ(prepare.assignments(1).worker_id(), "id-w2");
+  const v1::StageKey key2 = second.Do(v1::Command::kPrepareStage).prepare_stage().key();
+  first.Do(v1::Command::kStartStage);
+  second.Do(v1::Command::kStartStage);
+  first.Report(prepare.key(), v1::STAGE_STATE_FINISHED, 3, 0);
+  second.Report(key2, v1::STAGE_STATE_FINISHED, 3, 3);
+  first.Do(v1::Command::kReleaseStage);
+  second.Do(v1::Command::kReleaseStage);
+
+  v1::Job seen;
+  v1::JobState last = v1::JOB_STATE_UNSPECIFIED;
+  while (watch.reader->Read(&seen)) {
+    EXPECT_GE(seen.state(), last) << "states go forwards";
+    last = seen.state();
+  }
+  EXPECT_TRUE(watch.reader->Finish().ok());
+  EXPECT_EQ(last, v1::JOB_STATE_COMPLETED);
+  EXPECT_EQ(seen.progress().updates(), 3U);
+
+  v1::GetMetricsRequest metrics;
+  metrics.set_job_id(job.id());
+  v1::GetMetricsResponse points;
+  ASSERT_TRUE(Call(jobs_, &v1::JobService::Stub::GetMetrics, metrics, &points).ok());
+  EXPECT_EQ(points.points_size(), 3);
+  metrics.set_after_update(2);
+  ASSERT_TRUE(Call(jobs_, &v1::JobService::Stub::GetMetrics, metrics, &points).ok());
+  EXPECT_EQ(points.points_size(), 1);
+
+  v1::ListEventsRequest list;
+  list.set_job_id(job.id());
+  v1::ListEventsResponse events;
+  ASSERT_TRUE(Call(jobs_, &v1::JobService::Stub::ListEvents, list, &events).ok());
+  std::vector<std::string> types;
+  for (const v1::Event& event : events.events()) types.push_back(event.type());
+  EXPECT_THAT(types,
+              testing::ElementsAre("Submitted", "Placing", "Preparing", "Running", "Completed"));
+}
+
+TEST_F(ServiceTest, EveryBrokenRuleOfASpecIsNamed) {
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = SmallSpec("a", 2, 3);
+  request.mutable_spec()->mutable_optimizer()->set_lr(-1);
+  request.mutable_spec()->mutable_pipeline()->set_stages(100);
+  const grpc::Status status = TrySubmit(request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("optimizer.lr"));
+  EXPECT_THAT(status.error_message(), HasSubstr("pipeline.stages"));
+}
+
+TEST_F(ServiceTest, FieldsWithoutMeasureAreRefused) {
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = SmallSpec("a", 2, 3);
+  request.set_request_id(std::string(65, 'x'));
+  EXPECT_THAT(TrySubmit(request).error_message(),
+              HasSubstr("request_id has 65 bytes; expected at most 64"));
+  request.clear_request_id();
+  request.mutable_spec()->mutable_data()->set_train(std::string(5000, 'x'));
+  EXPECT_THAT(TrySubmit(request).error_message(), HasSubstr("data.train has 5000 bytes"));
+  request.mutable_spec()->mutable_data()->set_train(std::string(1 << 20, 'x'));
+  EXPECT_THAT(TrySubmit(request).error_message(), HasSubstr("spec has"));
+
+  v1::GenerateRequest generate;
+  generate.set_prompt(std::string(1 << 17, 'x'));
+  v1::GenerateResponse text;
+  EXPECT_THAT(Call(jobs_, &v1::JobService::Stub::Generate, generate, &text).error_message(),
+              HasSubstr("prompt has 131072 bytes"));
+}
+
+TEST_F(ServiceTest, ARequestIdMakesOneJobHoweverOftenItIsSent) {
+  const std::string id = Submit(SmallSpec("a", 2, 3), "r").id();
+  EXPECT_EQ(Submit(SmallSpec("a", 2, 3), "r").id(), id);
+  EXPECT_NE(Submit(SmallSpec("a", 2, 3)).id(), id);
+}
+
+TEST_F(ServiceTest, WhatIsNotThereIsNotFound) {
+  EXPECT_EQ(Cancel("a-1").error_code(), grpc::StatusCode::NOT_FOUND);
+  Watch watch(*jobs_, "a-1", 0);
+  v1::Job job;
+  EXPECT_FALSE(watch.reader->Read(&job));
+  EXPECT_EQ(watch.reader->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+  v1::DrainWorkerRequest drain;
+  drain.set_worker("nobody");
+  v1::Worker worker;
+  EXPECT_EQ(Call(cluster_, &v1::ClusterService::Stub::DrainWorker, drain, &worker).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  v1::ListEventsRequest list;
+  list.set_job_id("a-1");
+  v1::ListEventsResponse events;
+  EXPECT_EQ(Call(jobs_, &v1::JobService::Stub::ListEvents, list, &events).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(ServiceTest, ALongWatchIntervalDoesNotDelayTheEnd) {
+  const std::string id = Submit(SmallSpec("a", 2, 3)).id();
+  Watch watch(*jobs_, id, 3600);
+  v1::Job job;
+  ASSERT_TRUE(watch.reader->Read(&job));
+  EXPECT_EQ(job.state(), v1::JOB_STATE_PENDING);
+  EXPECT_TRUE(Cancel(id).ok());
+  ASSERT_TRUE(watch.reader->Read(&job));
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_FALSE(watch.reader->Read(&job));
+  EXPECT_TRUE(watch.reader->Finish().ok());
+}
+
+TEST_F(ServiceTest, AWatchIntervalThatIsNoneIsRefused) {
+  const std::string id = Submit(SmallSpec("a", 2, 3)).id();
+  for (const double interval : {-1.0, 1e9, std::nan("")}) {
+    Watch watch(*jobs_, id, interval);
+    v1::Job job;
+    EXPECT_FALSE(watch.reader->Read(&job));
+    EXPECT_EQ(watch.reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+}
+
+TEST_F(ServiceTest, GenerateWaitsForAWorkerAndNeedsACheckpoint) {
+  const std::string id = Submit([] {
+                           v1::JobSpec spec = SmallSpec("a", 1, 1);
+                           spec.mutable_checkpoint()->set_dir("ck");
+                           return spec;
+                         }())
+                             .id();
+  v1::GenerateRequest request;
+  request.set_job_id(id);
+  request.set_max_tokens(1);
+  v1::GenerateResponse response;
+  const grpc::Status early = Call(jobs_, &v1::JobService::Stub::Generate, request, &response);
+  EXPECT_EQ(early.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(early.error_message(), HasSubstr("no complete checkpoint"));
+
+  StubWorker worker(server_->rpc_address(), "w");
+  ASSERT_TRUE(worker.Hello());
+  EXPECT_TRUE(worker.Read().has_welcome());
+  const v1::StageKey key = worker.Do(v1::Command::kPrepareStage).prepare_stage().key();
+  worker.Do(v1::Command::kStartStage);
+  v1::WorkerMessage finished;
+  *finished.mutable_report()->mutable_key() = key;
+  finished.mutable_report()->set_sequence(1);
+  finished.mutable_report()->mutable_status()->set_state(v1::STAGE_STATE_FINISHED);
+  finished.mutable_report()->mutable_status()->set_updates(1);
+  finished.mutable_report()->add_checkpoints()->set_update(1);
+  ASSERT_TRUE(worker.Send(finished));
+  worker.Do(v1::Command::kCommitCheckpoint);
+  worker.Do(v1::Command::kReleaseStage);
+
+  grpc::Status status;
+  std::thread caller(
+      [&] { status = Call(jobs_, &v1::JobService::Stub::Generate, request, &response); });
+  const v1::Command command = worker.Read().command();
+  EXPECT_EQ(command.generate_text().checkpoint(), "ck/a-1/update-00000001");
+  v1::WorkerMessage made;
+  made.mutable_result()->set_id(command.id());
+  made.mutable_result()->mutable_generated()->set_text("In the beginning");
+  ASSERT_TRUE(worker.Send(made));
+  caller.join();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.text(), "In the beginning");
+}
+
+TEST_F(ServiceTest, AStreamThatDoesNotBeginWithHelloIsClosed) {
+  StubWorker worker(server_->rpc_address(), "w");
+  v1::WorkerMessage heartbeat;
+  heartbeat.mutable_heartbeat();
+  ASSERT_TRUE(worker.Send(heartbeat));
+  EXPECT_EQ(worker.End().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+
+  StubWorker nameless(server_->rpc_address(), "");
+  ASSERT_TRUE(nameless.Hello());
+  EXPECT_EQ(nameless.End().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+
+  StubWorker twice(server_->rpc_address(), "twice");
+  ASSERT_TRUE(twice.Hello());
+  EXPECT_TRUE(twice.Read().has_welcome());
+  ASSERT_TRUE(twice.Hello());
+  EXPECT_EQ(twice.End().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, OfTwoStreamsOfOneWorkerTheNewerCounts) {
+  StubWorker old_stream(server_->rpc_address(), "w");
+  ASSERT_TRUE(old_stream.Hello());
+  EXPECT_TRUE(old_stream.Read().has_welcome());
+  StubWorker new_stream(server_->rpc_address(), "w");
+  ASSERT_TRUE(new_stream.Hello());
+  EXPECT_TRUE(new_stream.Read().has_welcome());
+  EXPECT_FALSE(old_stream.End().ok());
+  const std::vector<v1::Worker> workers = Workers();
+  ASSERT_EQ(workers.size(), 1U);
+  EXPECT_EQ(workers[0].state(), v1::WORKER_STATE_IDLE);
+}
+
+TEST_F(ServiceTest, AJobGoesOnWhenItsCoordinatorStartsAgain) {
+  auto worker = std::make_unique<StubWorker>(server_->rpc_address(), "w");
+  ASSERT_TRUE(worker->Hello());
+  EXPECT_TRUE(worker->Read().has_welcome());
+  const std::string id = Submit(SmallSpec("a", 1, 9)).id();
+  const v1::StageKey key = worker->Do(v1::Command::kPrepareStage).prepare_stage().key();
+  worker->Do(v1::Command::kStartStage);
+  worker->Report(key, v1::STAGE_STATE_RUNNING, 4, 4);
+  Watch watch(*jobs_, id, 0.001);
+  v1::Job job;
+  while (job.progress().updates() < 4) ASSERT_TRUE(watch.reader->Read(&job));
+
+  server_.reset();
+  EXPECT_EQ(worker->End().error_code(), grpc::StatusCode::UNAVAILABLE);
+  while (watch.reader->Read(&job)) continue;
+  EXPECT_EQ(watch.reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  Start();
+  EXPECT_EQ(Get(id).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(Get(id).progress().updates(), 4U);
+
+  StubWorker again(server_->rpc_address(), "w");
+  v1::StageReport running = worker->last_report();
+  running.set_sequence(running.sequence() + 1);
+  ASSERT_TRUE(again.Hello(&running));
+  const v1::CoordinatorMessage welcome = again.Read();
+  EXPECT_FALSE(welcome.welcome().release_stage());
+  running.set_sequence(running.sequence() + 1);
+  running.mutable_status()->set_state(v1::STAGE_STATE_FINISHED);
+  running.mutable_status()->set_updates(9);
+  v1::WorkerMessage message;
+  *message.mutable_report() = running;
+  ASSERT_TRUE(again.Send(message));
+  again.Do(v1::Command::kReleaseStage);
+  EXPECT_EQ(Get(id).state(), v1::JOB_STATE_COMPLETED);
+  EXPECT_EQ(Get(id).generation(), 1U);
+}
+
+TEST_F(ServiceTest, WhoIsConnectedDoesNotKeepItFromEnding) {
+  const std::string id = Submit(SmallSpec("a", 5, 9)).id();
+  StubWorker worker(server_->rpc_address(), "w");
+  ASSERT_TRUE(worker.Hello());
+  EXPECT_TRUE(worker.Read().has_welcome());
+  StubWorker silent(server_->rpc_address(), "silent");
+  Watch unread(*jobs_, id, 0.001);
+  server_.reset();
+  EXPECT_EQ(worker.End().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+// A message of one string field, number 1.
+grpc::ByteBuffer OneString(const std::string& text) {
+  const grpc::Slice slice(std::string("\x0a") + static_cast<char>(text.size()) + text);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+TEST_F(ServiceTest, StandardHealthSaysThatEachServiceServes) {
+  grpc::GenericStub stub(Dial(server_->rpc_address()));
+  for (const std::string name :
+       {"", "paci.v1.JobService", "paci.v1.ClusterService", "paci.v1.WorkerService", "nobody"}) {
+    grpc::ClientContext context;
+    context.set_deadline(DeadlineIn(kPatience));
+    const grpc::ByteBuffer request = OneString(name);
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    absl::Notification done;
+    stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &request, &response,
+                   [&](grpc::Status answered) {
+                     status = std::move(answered);
+                     done.Notify();
+                   });
+    done.WaitForNotification();
+    if (name == "nobody") {
+      EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+      continue;
+    }
+    ASSERT_TRUE(status.ok()) << name << ": " << status.error_message();
+    grpc::Slice slice;
+    ASSERT_TRUE(response.DumpToSingleSlice(&slice).ok());
+    EXPECT_EQ(std::string(slice.begin(), slice.end()), "\x08\x01") << "SERVING";
+  }
+}
+
+TEST_F(ServiceTest, APortInUseIsNotShared) {
+  ServerOptions options = Options();
+  options.store = store_ + "2";
+  options.listen = server_->rpc_address();
+  const auto second = Server::Start(options);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().message(),
+            "cannot listen on " + server_->rpc_address() + ": Address already in use");
+  for (const char* suffix : {"2", "2-wal", "2-shm", "2.lock"}) fs::remove(store_ + suffix);
+}
+
+}  // namespace
+}  // namespace paci
