@@ -26,7 +26,7 @@ class TestFolder {
   ~TestFolder() { std::filesystem::remove_all(path_); }
 
   std::string Write(absl::string_view name, absl::string_view bytes) const {
-    const std::string path = absl::StrCat(path_, "/", name);
+    std::string path = absl::StrCat(path_, "/", name);
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }

@@ -168,16 +168,16 @@ TEST_F(CheckpointTest, KeepsTheNewestCompleteOnesAndNoOlderIncompleteOne) {
 
 // A job may be begun anew beside what an earlier one of its name has left.
 TEST_F(CheckpointTest, LaterUpdatesAndWhatIsNoCheckpointStay) {
-  checkpoint_.spec().mutable_checkpoint()->set_keep(1);
   ASSERT_EQ(checkpoint_.WriteAndCommit(100), absl::OkStatus());
   fs::create_directory(JobFolder() + "/update-1");
   fs::create_directory(JobFolder() + "/notes");
   fs::create_directory(folder_.path() + "/elsewhere");
   fs::create_symlink(folder_.path() + "/elsewhere", JobFolder() + "/update-00000002");
-  ASSERT_EQ(checkpoint_.WriteAndCommit(5), absl::OkStatus());
-  ASSERT_EQ(checkpoint_.WriteAndCommit(10), absl::OkStatus());
+  for (const uint64_t update : {5, 10, 15}) {
+    ASSERT_EQ(checkpoint_.WriteAndCommit(update), absl::OkStatus());
+  }
   EXPECT_THAT(NamesIn(JobFolder()), ElementsAre("notes", "update-00000002", "update-00000010",
-                                                "update-00000100", "update-1"));
+                                                "update-00000015", "update-00000100", "update-1"));
   EXPECT_TRUE(fs::exists(folder_.path() + "/elsewhere"));
   EXPECT_EQ(VerifyCheckpoint(checkpoint_.Directory(100)), absl::OkStatus());
 }

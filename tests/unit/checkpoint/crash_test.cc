@@ -42,7 +42,7 @@ TEST(Crash, WhileAPartIsWrittenLeavesNoCheckpoint) {
   const std::vector<float> values(400, 1);
   std::vector<UnitTensors> units;
   for (uint32_t unit = 0; unit < 4; ++unit) {
-    const int64_t size = 100 * (unit + 1);
+    const int64_t size = int64_t{100} * (unit + 1);
     units.push_back({unit, {{"w", Dtype::kF32, {size}, BytesOf(values).first(size * 4)}}, {}});
   }
   size_t most_files = 0;

@@ -88,7 +88,7 @@ TEST_F(SafetensorsTest, TheBytesOnDiskAreTheFormats) {
 
 TEST_F(SafetensorsTest, WhatCannotBeWrittenIsRefusedAndLeavesNothing) {
   const std::vector<float> two = {1, 2};
-  const auto error = [&](std::vector<TensorView> tensors) {
+  const auto error = [&](const std::vector<TensorView>& tensors) {
     const auto written = WriteSafetensors(folder_.path(), "t", tensors, {});
     EXPECT_EQ(written.status().code(), absl::StatusCode::kInvalidArgument);
     return std::string(written.status().message());

@@ -43,7 +43,7 @@ class BatchSourceTest : public ::testing::Test {
   std::vector<int64_t> Expected(int64_t k) {
     const SampleOrder order(spec_.train().seed(), kSequences);
     std::vector<int64_t> batch(10);
-    for (int row = 0; row < 2; ++row) {
+    for (int64_t row = 0; row < 2; ++row) {
       const int64_t first = 4 * order.Sequence(2 * k + row);
       std::iota(batch.begin() + row * 5, batch.begin() + row * 5 + 5, first);
     }
@@ -70,6 +70,23 @@ TEST_F(BatchSourceTest, AnyMicroBatchMayBeAskedFor) {
     const auto batch = source->Training(k);
     ASSERT_TRUE(batch.ok()) << batch.status();
     EXPECT_EQ(std::vector<int64_t>(batch->begin(), batch->end()), Expected(k)) << k;
+  }
+}
+
+// While the next one is being read, another one is asked for, sooner or later.
+TEST_F(BatchSourceTest, AJumpNeverReturnsWhatWasReadAhead) {
+  constexpr int64_t kRows = 2000;
+  spec_.mutable_pipeline()->set_micro_batch(kRows);
+  const auto source = Open();
+  const SampleOrder order(spec_.train().seed(), kSequences);
+  for (int64_t i = 0; i < 200; ++i) {
+    const int64_t k = 2 * i;
+    const auto batch = source->Training(k);
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    const int64_t checked = 1 + i % 20 * 100;
+    for (int64_t row = 0; row < checked; ++row) {
+      ASSERT_EQ((*batch)[row * 5], 4 * order.Sequence(k * kRows + row)) << k << " " << row;
+    }
   }
 }
 

@@ -66,6 +66,7 @@ TEST(SampleOrder, OneSequenceIsReadAgainAndAgain) {
 // permutation. The bounds are five standard deviations of a uniform shuffle.
 TEST(SampleOrder, SpreadsTheFileOverTheEpoch) {
   const int64_t n = 4096;
+  const double half = n / 2.0;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const std::vector<int64_t> epoch = Epoch(seed, n, 0);
     double first_half = 0;
@@ -77,8 +78,8 @@ TEST(SampleOrder, SpreadsTheFileOverTheEpoch) {
       ascents += epoch[i] > epoch[i - 1];
       neighbours += epoch[i] == epoch[i - 1] + 1;
     }
-    EXPECT_NEAR(first_half / (n / 2), 0.5, 5 * 0.0045) << seed;
-    EXPECT_NEAR(ascents, n / 2, 5 * 18.5) << seed;
+    EXPECT_NEAR(first_half / half, 0.5, 5 * 0.0045) << seed;
+    EXPECT_NEAR(ascents, half, 5 * 18.5) << seed;
     EXPECT_LE(neighbours, 7) << seed;
   }
 }
