@@ -61,7 +61,7 @@ void AppendStaleness(const v1::StageStatus& status, const MetricLabels& labels,
                     labels, static_cast<double>(status.lag().bound()));
   families.AddGauge({"paci_parameter_drift_ratio",
                      "Relative change of a sample of weights between a micro-batch's forward and "
-                     "its backward, last measured"},
+                     "its backward, mean over the last update"},
                     labels, status.drift());
   families.AddGauge({"paci_parameter_drift_max_ratio", "The largest parameter drift so far"},
                     labels, status.drift_max());

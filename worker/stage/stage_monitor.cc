@@ -75,7 +75,8 @@ void StageMonitor::OnBackward(const VersionTracker::Measured& measured) {
   auto& counts = *status_.mutable_lag()->mutable_counts();
   while (counts.size() <= measured.lag) counts.Add(0);
   counts.Set(measured.lag, counts.Get(measured.lag) + 1);
-  status_.set_drift(measured.drift);
+  drift_sum_ += measured.drift;
+  ++drift_count_;
   status_.set_drift_max(std::max(status_.drift_max(), measured.drift));
 }
 
@@ -83,6 +84,9 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   absl::MutexLock lock(&mutex_);
   status_.set_learning_rate(learning_rate);
   status_.set_gradient_norm(gradient_norm);
+  if (drift_count_ > 0) status_.set_drift(drift_sum_ / drift_count_);
+  drift_sum_ = 0;
+  drift_count_ = 0;
   if (is_skipped) status_.set_skipped_updates(status_.skipped_updates() + 1);
 }
 

@@ -63,6 +63,8 @@ class StageMonitor {
   mutable absl::Mutex mutex_;
   v1::StageStatus status_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::chrono::steady_clock::time_point> started_ ABSL_GUARDED_BY(mutex_);
+  double drift_sum_ ABSL_GUARDED_BY(mutex_) = 0;  // of the backwards since the last step
+  int drift_count_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_held_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<v1::MetricPoint> points_ ABSL_GUARDED_BY(mutex_);  // not acknowledged, oldest first

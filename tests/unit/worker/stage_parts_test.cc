@@ -81,15 +81,18 @@ TEST(StageMonitor, NeverOmitsAPointHoweverManyWereNotStored) {
   }
 }
 
-TEST(StageMonitor, CountsLagsAndKeepsTheLargestDrift) {
+TEST(StageMonitor, CountsLagsAndTellsTheMeanDriftOfTheLastUpdateAndTheLargest) {
   StageMonitor monitor{v1::StageStatus()};
   monitor.OnBackward({1, 0.5});
-  monitor.OnBackward({0, 0.25});
+  monitor.OnStep(1e-3, 1, /*is_skipped=*/false);
+  monitor.OnBackward({0, 0.125});
+  monitor.OnBackward({1, 0.375});
+  monitor.OnStep(1e-3, 1, /*is_skipped=*/false);
   monitor.OnBackward({1, 0.25});
   const v1::StageStatus status = monitor.Status();
   ASSERT_EQ(status.lag().counts_size(), 2);
   EXPECT_EQ(status.lag().counts(0), 1);
-  EXPECT_EQ(status.lag().counts(1), 2);
+  EXPECT_EQ(status.lag().counts(1), 3);
   EXPECT_EQ(status.drift(), 0.25);
   EXPECT_EQ(status.drift_max(), 0.5);
   EXPECT_GT(status.resident_bytes(), 0);
