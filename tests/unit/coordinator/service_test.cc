@@ -369,6 +369,39 @@ TEST_F(ServiceTest, StandardHealthSaysThatEachServiceServes) {
   }
 }
 
+TEST_F(ServiceTest, ReflectionListsTheServices) {
+  grpc::GenericStub stub(Dial(server_->rpc_address()));
+  grpc::ClientContext context;
+  context.set_deadline(DeadlineIn(kPatience));
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  const auto await = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  call->StartCall(nullptr);
+  ASSERT_TRUE(await());
+  const grpc::Slice list_services(std::string("\x3a\x01*"));  // field 7
+  call->Write(grpc::ByteBuffer(&list_services, 1), nullptr);
+  ASSERT_TRUE(await());
+  grpc::ByteBuffer response;
+  call->Read(&response, nullptr);
+  ASSERT_TRUE(await());
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  EXPECT_TRUE(await());
+  grpc::Slice slice;
+  ASSERT_TRUE(response.DumpToSingleSlice(&slice).ok());
+  const std::string text(slice.begin(), slice.end());
+  for (const char* name : {"paci.v1.JobService", "paci.v1.ClusterService", "paci.v1.WorkerService",
+                           "grpc.health.v1.Health"}) {
+    EXPECT_THAT(text, HasSubstr(name));
+  }
+}
+
 TEST_F(ServiceTest, APortInUseIsNotShared) {
   ServerOptions options = Options();
   options.store = store_ + "2";
