@@ -109,7 +109,7 @@ absl::Status RunCoordinator(const Flags& flags, const sigset_t& signals) {
     fatal = why;
     pthread_kill(main, SIGUSR1);
   };
-  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options));
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options);
   if (!server.ok()) return server.status();
   if (absl::Status ports = WritePortFile(flags.port_file, **server); !ports.ok()) return ports;
   LogInfo("paci-coordinator is up", {{"rpc", (*server)->rpc_address()},

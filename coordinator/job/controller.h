@@ -33,7 +33,7 @@ struct ControllerOptions {
   // Between two Ticks, at most; a longer gap was the coordinator's own and is no worker's silence.
   absl::Duration tick = absl::Milliseconds(100);
   CommandDeadlines commands;
-  size_t max_jobs = 10000;      // in the store
+  size_t max_jobs = 5000;       // in the store; a list of them fits into one message
   size_t max_workers = 4096;    // known
   size_t max_generations = 64;  // Generate calls that wait
   // Makes the secret of a generation of a job: unpredictable, except in tests.

@@ -95,6 +95,7 @@ void Core::DoBatch(std::deque<Work> batch, absl::Time& next_tick) {
   const absl::Time now = Now();
   CoreState state{controller_, *store_, now};
   std::vector<Reply> replies;
+  replies.reserve(batch.size());
   for (Work& work : batch) replies.push_back(work(state));
   // After the messages that have come: a worker whose message waits here is not silent.
   if (now >= next_tick) {

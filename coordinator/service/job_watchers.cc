@@ -89,12 +89,13 @@ grpc::ServerWriteReactor<v1::Job>* JobWatchers::Watch(Core* core,
     // What the core's thread shows between the work and its reply is newer than this.
     status = core->Post([this, watcher](CoreState& state) -> Reply {
       absl::StatusOr<v1::Job> job = state.controller.Get(watcher->job_id_);
+      const absl::Status found = job.status();
       absl::MutexLock lock(&mutex_);
       if (job.ok()) watcher->newest_ = std::make_shared<const v1::Job>(*std::move(job));
-      return [this, watcher, status = job.status()](const absl::Status& stored) {
-        if (stored.ok() && status.ok()) return;
+      return [this, watcher, found](const absl::Status& stored) {
+        if (stored.ok() && found.ok()) return;
         absl::MutexLock end_lock(&mutex_);
-        EndLocked(*watcher, stored.ok() ? status : stored);
+        EndLocked(*watcher, stored.ok() ? found : stored);
       };
     });
   }

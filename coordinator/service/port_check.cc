@@ -22,7 +22,7 @@ std::string TryToListen(const addrinfo& address) {
   setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
   const bool listens =
       bind(descriptor, address.ai_addr, address.ai_addrlen) == 0 && listen(descriptor, 1) == 0;
-  const std::string why = listens ? "" : std::strerror(errno);
+  std::string why = listens ? "" : std::strerror(errno);
   close(descriptor);
   return why;
 }

@@ -31,7 +31,7 @@ void SetLimits(grpc::ServerBuilder& builder) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   const absl::StatusOr<HostPort> address = ParseHostPort(options.listen);
   if (!address.ok()) return address.status();
   absl::StatusOr<std::unique_ptr<JobStore>> store = JobStore::Open(options.store);
@@ -44,10 +44,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
   return server;
 }
 
-Server::Server(ServerOptions options, Controller controller, std::unique_ptr<JobStore> store)
+Server::Server(const ServerOptions& options, Controller controller, std::unique_ptr<JobStore> store)
     : core_(std::move(controller), std::move(store), options.controller.tick,
             {[this](Effects effects, absl::Time now) { Deliver(std::move(effects), now); },
-             std::move(options.on_fatal)}),
+             options.on_fatal}),
       worker_service_(&core_, &streams_),
       job_service_(&core_, &watchers_, &generate_calls_),
       cluster_service_(&core_, Core::Now()) {}

@@ -33,7 +33,7 @@ struct ServerOptions {
 class Server {
  public:
   // INVALID_ARGUMENT: not an address. UNAVAILABLE: a port cannot be had. Others: the store.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options);
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -43,7 +43,7 @@ class Server {
   std::string metrics_address() const { return metrics_ == nullptr ? "" : metrics_->address(); }
 
  private:
-  Server(ServerOptions options, Controller controller, std::unique_ptr<JobStore> store);
+  Server(const ServerOptions& options, Controller controller, std::unique_ptr<JobStore> store);
 
   absl::Status Listen(const ServerOptions& options);
   void Deliver(Effects effects, absl::Time now);

@@ -1,195 +1,22 @@
-// A whole coordinator on loopback, with its store, talked to by stubs: users, and workers that say
-// what the test wants.
+// A whole coordinator on loopback, talked to by stubs.
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 #include <thread>
 
 #include "absl/synchronization/notification.h"
-#include "common/rpc/deadline.h"
-#include "coordinator/service/server.h"
-#include "paci/v1/job.grpc.pb.h"
-#include "paci/v1/worker.grpc.pb.h"
-#include "tests/unit/coordinator/small_spec.h"
+#include "tests/unit/coordinator/service_fixture.h"
 
 namespace paci {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-// Long enough for any machine; nothing here waits for it to pass.
-constexpr absl::Duration kPatience = absl::Seconds(30);
-
-std::shared_ptr<grpc::Channel> Dial(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-// One stream of a worker.
-class StubWorker {
- public:
-  StubWorker(const std::string& address, std::string name)
-      : name_(std::move(name)), stub_(v1::WorkerService::NewStub(Dial(address))) {
-    context_.set_deadline(DeadlineIn(kPatience));
-    stream_ = stub_->Connect(&context_);
-  }
-  ~StubWorker() { context_.TryCancel(); }
-
-  bool Send(const v1::WorkerMessage& message) { return stream_->Write(message); }
-  bool Hello(const v1::StageReport* running = nullptr) {
-    v1::WorkerMessage message;
-    message.mutable_hello()->set_worker_id("id-" + name_);
-    message.mutable_hello()->set_worker_name(name_);
-    message.mutable_hello()->mutable_info()->set_device("cpu");
-    message.mutable_hello()->mutable_info()->set_data_address("127.0.0.1:1");
-    if (running != nullptr) *message.mutable_hello()->mutable_running() = *running;
-    return Send(message);
-  }
-  // The next message that is no acknowledgement.
-  v1::CoordinatorMessage Read() {
-    v1::CoordinatorMessage message;
-    while (stream_->Read(&message)) {
-      if (!message.has_ack()) return message;
-    }
-    ADD_FAILURE() << name_ << ": the stream is over: " << End().error_message();
-    return {};
-  }
-  grpc::Status End() {
-    v1::CoordinatorMessage message;
-    while (stream_->Read(&message)) continue;
-    return stream_->Finish();
-  }
-  void Answer(const v1::Command& command) {
-    v1::WorkerMessage message;
-    message.mutable_result()->set_id(command.id());
-    EXPECT_TRUE(Send(message));
-  }
-  // Reads the command and says it is done.
-  v1::Command Do(v1::Command::CommandCase expected) {
-    const v1::Command command = Read().command();
-    EXPECT_EQ(command.command_case(), expected) << name_ << ": " << command.ShortDebugString();
-    Answer(command);
-    return command;
-  }
-  void Report(const v1::StageKey& key, v1::StageState state, uint64_t updates, uint64_t points) {
-    report_.set_sequence(report_.sequence() + 1);
-    *report_.mutable_key() = key;
-    report_.mutable_status()->set_state(state);
-    report_.mutable_status()->set_updates(updates);
-    report_.clear_points();
-    for (uint64_t i = 1; i <= points; ++i) {
-      report_.add_points()->set_update(i);
-      report_.mutable_points()->rbegin()->set_loss(1);
-    }
-    v1::WorkerMessage message;
-    *message.mutable_report() = report_;
-    EXPECT_TRUE(Send(message));
-  }
-  const v1::StageReport& last_report() const { return report_; }
-
- private:
-  const std::string name_;
-  std::unique_ptr<v1::WorkerService::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> stream_;
-  v1::StageReport report_;
-};
-
-class ServiceTest : public testing::Test {
- protected:
-  ServiceTest() {
-    store_ = testing::TempDir() + "/service-" +
-             testing::UnitTest::GetInstance()->current_test_info()->name() + ".db";
-    RemoveStore();
-    Start();
-  }
-  ~ServiceTest() override {
-    server_.reset();
-    RemoveStore();
-  }
-  void RemoveStore() {
-    for (const char* suffix : {"", "-wal", "-shm", ".lock"}) fs::remove(store_ + suffix);
-  }
-  ServerOptions Options() {
-    ServerOptions options;
-    options.listen = "127.0.0.1:0";
-    options.store = store_;
-    options.controller.lease = kPatience;
-    options.controller.make_secret = [] { return "secret"; };
-    options.on_fatal = [](const absl::Status& why) { ADD_FAILURE() << why; };
-    return options;
-  }
-  void Start() { Start(Options()); }
-  void Start(const ServerOptions& options) {
-    server_ = Server::Start(options).value();
-    const auto channel = Dial(server_->rpc_address());
-    jobs_ = v1::JobService::NewStub(channel);
-    cluster_ = v1::ClusterService::NewStub(channel);
-  }
-  template <typename Stub, typename Request, typename Response>
-  grpc::Status Call(const std::unique_ptr<Stub>& stub,
-                    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                    const Request& request, Response* response) {
-    grpc::ClientContext context;
-    context.set_deadline(DeadlineIn(kPatience));
-    return (*stub.*method)(&context, request, response);
-  }
-  v1::Job Submit(const v1::JobSpec& spec, const std::string& request_id = "") {
-    v1::SubmitJobRequest request;
-    *request.mutable_spec() = spec;
-    request.set_request_id(request_id);
-    v1::Job job;
-    const grpc::Status status = Call(jobs_, &v1::JobService::Stub::SubmitJob, request, &job);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return job;
-  }
-  grpc::Status TrySubmit(const v1::SubmitJobRequest& request) {
-    v1::Job job;
-    return Call(jobs_, &v1::JobService::Stub::SubmitJob, request, &job);
-  }
-  v1::Job Get(const std::string& id) {
-    v1::GetJobRequest request;
-    request.set_job_id(id);
-    v1::Job job;
-    const grpc::Status status = Call(jobs_, &v1::JobService::Stub::GetJob, request, &job);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return job;
-  }
-  grpc::Status Cancel(const std::string& id) {
-    v1::CancelJobRequest request;
-    request.set_job_id(id);
-    v1::Job job;
-    return Call(jobs_, &v1::JobService::Stub::CancelJob, request, &job);
-  }
-  std::vector<v1::Worker> Workers() {
-    v1::ListWorkersResponse response;
-    EXPECT_TRUE(Call(cluster_, &v1::ClusterService::Stub::ListWorkers, {}, &response).ok());
-    return {response.workers().begin(), response.workers().end()};
-  }
-  // A stream of WatchJob, read on.
-  struct Watch {
-    Watch(v1::JobService::Stub& stub, const std::string& id, double interval) {
-      v1::WatchJobRequest request;
-      request.set_job_id(id);
-      request.set_min_interval_seconds(interval);
-      context.set_deadline(DeadlineIn(kPatience));
-      reader = stub.WatchJob(&context, request);
-    }
-    grpc::ClientContext context;
-    std::unique_ptr<grpc::ClientReader<v1::Job>> reader;
-  };
-
-  std::string store_;
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<v1::JobService::Stub> jobs_;
-  std::unique_ptr<v1::ClusterService::Stub> cluster_;
-};
 
 TEST_F(ServiceTest, AJobGoesFromSubmissionToItsEndAndIsWatched) {
   StubWorker first(server_->rpc_address(), "w1");
@@ -442,6 +269,73 @@ TEST_F(ServiceTest, WhoIsConnectedDoesNotKeepItFromEnding) {
   EXPECT_EQ(worker.End().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+// The whole answer to GET /metrics at an address of 127.0.0.1.
+std::string GetMetrics(const std::string& address) {
+  const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(descriptor, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
+    const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    EXPECT_EQ(write(descriptor, request.data(), request.size()),
+              static_cast<ssize_t>(request.size()));
+    char buffer[4096];
+    for (ssize_t n; (n = read(descriptor, buffer, sizeof(buffer))) > 0;) answer.append(buffer, n);
+  }
+  close(descriptor);
+  return answer;
+}
+
+TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
+  EXPECT_EQ(server_->metrics_address(), "");
+  server_.reset();
+  ServerOptions options = Options();
+  options.metrics = "127.0.0.1:0";
+  Start(options);
+  const std::string answer = GetMetrics(server_->metrics_address());
+  EXPECT_THAT(answer, HasSubstr("200 OK"));
+  EXPECT_THAT(answer, HasSubstr("\npaci_"));
+}
+
+TEST_F(ServiceTest, WatchersHaveALimit) {
+  const std::string id = Submit(SmallSpec("a", 2, 3)).id();
+  std::vector<std::unique_ptr<Watch>> watches;
+  v1::Job job;
+  for (int i = 0; i < 1024; ++i) {
+    watches.push_back(std::make_unique<Watch>(*jobs_, id, 0));
+  }
+  for (const auto& watch : watches) ASSERT_TRUE(watch->reader->Read(&job));
+  Watch one_too_many(*jobs_, id, 0);
+  EXPECT_FALSE(one_too_many.reader->Read(&job));
+  EXPECT_EQ(one_too_many.reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  // One that goes away makes room.
+  watches.back()->context.TryCancel();
+  (void)watches.back()->reader->Finish();
+  for (bool is_watched = false; !is_watched;) is_watched = Watch(*jobs_, id, 0).reader->Read(&job);
+}
+
+TEST_F(ServiceTest, NothingIsPromisedThatTheStoreCannotKeep) {
+  server_.reset();
+  absl::Notification fatal;
+  ServerOptions options = Options();
+  options.on_fatal = [&](const absl::Status&) { fatal.Notify(); };
+  Start(options);
+  StubWorker worker(server_->rpc_address(), "w");
+  ASSERT_TRUE(worker.Hello());
+  EXPECT_TRUE(worker.Read().has_welcome());
+  ASSERT_TRUE(Database::Open(store_)->Execute("DROP TABLE events").ok());
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = SmallSpec("a", 1, 3);
+  const grpc::Status status = TrySubmit(request);
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(status.error_message(), HasSubstr(store_));
+  fatal.WaitForNotification();
+  server_.reset();
+  EXPECT_FALSE(worker.End().ok());
+}
+
 // A message of one string field, number 1.
 grpc::ByteBuffer OneString(const std::string& text) {
   const grpc::Slice slice(std::string("\x0a") + static_cast<char>(text.size()) + text);
@@ -472,6 +366,39 @@ TEST_F(ServiceTest, StandardHealthSaysThatEachServiceServes) {
     grpc::Slice slice;
     ASSERT_TRUE(response.DumpToSingleSlice(&slice).ok());
     EXPECT_EQ(std::string(slice.begin(), slice.end()), "\x08\x01") << "SERVING";
+  }
+}
+
+TEST_F(ServiceTest, ReflectionListsTheServices) {
+  grpc::GenericStub stub(Dial(server_->rpc_address()));
+  grpc::ClientContext context;
+  context.set_deadline(DeadlineIn(kPatience));
+  grpc::CompletionQueue queue;
+  const auto call = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  const auto await = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  call->StartCall(nullptr);
+  ASSERT_TRUE(await());
+  const grpc::Slice list_services(std::string("\x3a\x01*"));  // field 7
+  call->Write(grpc::ByteBuffer(&list_services, 1), nullptr);
+  ASSERT_TRUE(await());
+  grpc::ByteBuffer response;
+  call->Read(&response, nullptr);
+  ASSERT_TRUE(await());
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  EXPECT_TRUE(await());
+  grpc::Slice slice;
+  ASSERT_TRUE(response.DumpToSingleSlice(&slice).ok());
+  const std::string text(slice.begin(), slice.end());
+  for (const char* name : {"paci.v1.JobService", "paci.v1.ClusterService", "paci.v1.WorkerService",
+                           "grpc.health.v1.Health"}) {
+    EXPECT_THAT(text, HasSubstr(name));
   }
 }
 
