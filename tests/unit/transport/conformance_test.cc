@@ -265,7 +265,7 @@ TEST_P(Conformance, AChannelMayBeClosedFromItsOwnCallback) {
     first.Callback()(status);
   });
   ends.receiver->Receive(Activation(1), absl::MakeSpan(never), second.Callback());
-  Send(*ends.sender, Activation(0), payload);
+  EXPECT_TRUE(Send(*ends.sender, Activation(0), payload).Take().ok());
   EXPECT_TRUE(first.Take().ok());
   EXPECT_EQ(second.Take(), reason);
 }
