@@ -156,7 +156,7 @@ class DelayingReceiver final : public ReceiveChannel {
 
   void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) override {
     auto shared_done = std::make_shared<TransferDone>(std::move(done));
-    inner_->Receive(expected, into, [line = line_, shared_done](absl::Status status) {
+    inner_->Receive(expected, into, [line = line_, shared_done](const absl::Status& status) {
       line->Add([shared_done, status] { (*shared_done)(status); });
     });
   }

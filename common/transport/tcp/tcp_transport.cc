@@ -117,7 +117,7 @@ struct Dialling {
 // All state of a transport; on the I/O thread only. Kept alive by its coroutines.
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(std::shared_ptr<IoThread> io, TcpOptions options)
+  Core(const std::shared_ptr<IoThread>& io, TcpOptions options)
       : io_(io.get()), weak_io_(io), options_(std::move(options)), acceptor_(io->context()) {}
 
   absl::StatusOr<uint16_t> Listen(const HostPort& address);

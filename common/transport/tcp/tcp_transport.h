@@ -12,7 +12,7 @@ namespace paci {
 struct TcpOptions {
   std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0 takes a free one
   // What neighbours dial; empty: the host of `listen`, which must not be a wildcard then.
-  std::string advertise_host = "";
+  std::string advertise_host;
   absl::Duration handshake_timeout = absl::Seconds(5);
   // Connections that have not proved themselves; more are closed at once.
   int max_pending_handshakes = 64;
