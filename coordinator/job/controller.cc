@@ -110,13 +110,13 @@ absl::StatusOr<v1::Job> Controller::ChangeByUser(const std::string& job_id, JobT
 }
 
 absl::StatusOr<v1::Job> Controller::Cancel(const std::string& job_id, absl::Time now) {
-  const absl::StatusOr<v1::Job> job = Get(job_id);
+  absl::StatusOr<v1::Job> job = Get(job_id);
   if (!job.ok() || job->state() == v1::JOB_STATE_CANCELLED) return job;
   return ChangeByUser(job_id, JobTrigger::kCancel, "cancelled by a user", now);
 }
 
 absl::StatusOr<v1::Job> Controller::Pause(const std::string& job_id, absl::Time now) {
-  const absl::StatusOr<v1::Job> job = Get(job_id);
+  absl::StatusOr<v1::Job> job = Get(job_id);
   if (!job.ok() || job->state() == v1::JOB_STATE_PAUSING || job->state() == v1::JOB_STATE_PAUSED) {
     return job;
   }
@@ -125,7 +125,7 @@ absl::StatusOr<v1::Job> Controller::Pause(const std::string& job_id, absl::Time 
 }
 
 absl::StatusOr<v1::Job> Controller::Resume(const std::string& job_id, absl::Time now) {
-  const absl::StatusOr<v1::Job> job = Get(job_id);
+  absl::StatusOr<v1::Job> job = Get(job_id);
   if (!job.ok() || job->state() == v1::JOB_STATE_RUNNING) return job;
   return ChangeByUser(job_id, JobTrigger::kResume, "resumed by a user", now);
 }

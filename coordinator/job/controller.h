@@ -60,7 +60,7 @@ class Controller {
                         absl::Time deadline, absl::Time now);
 
   // Workers. Messages of a stream that is not the newest of its worker are ignored.
-  void OnHello(StreamId stream, v1::Hello hello, absl::Time now);
+  void OnHello(StreamId stream, const v1::Hello& hello, absl::Time now);
   void OnMessage(StreamId stream, const v1::WorkerMessage& message, absl::Time now);
   void OnStreamLost(StreamId stream, absl::string_view why, absl::Time now);
 

@@ -23,6 +23,7 @@ void Controller::PlaceWaitingJobs(absl::Time now) {
   }
   if (waiting.empty()) return;
   std::vector<WorkerSupply> supplies;
+  supplies.reserve(devices.size());
   for (const std::string& device : devices) {
     supplies.push_back({device, registry_.Free(device).size(), registry_.CountUsable(device)});
   }

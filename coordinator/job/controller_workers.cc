@@ -36,7 +36,7 @@ absl::Status CheckHello(const v1::Hello& hello) {
 
 }  // namespace
 
-void Controller::OnHello(StreamId stream, v1::Hello hello, absl::Time now) {
+void Controller::OnHello(StreamId stream, const v1::Hello& hello, absl::Time now) {
   if (absl::Status valid = CheckHello(hello); !valid.ok()) {
     effects_.closed.push_back({stream, std::move(valid)});
     return;

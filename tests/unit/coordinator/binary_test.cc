@@ -51,6 +51,7 @@ class BinaryTest : public testing::Test {
     args.insert(args.begin(),
                 std::string(folder == nullptr ? "build/bin" : folder) + "/paci-coordinator");
     std::vector<char*> argv;
+    argv.reserve(args.size() + 1);
     for (std::string& arg : args) argv.push_back(arg.data());
     argv.push_back(nullptr);
     const std::string err = folder_ + "/err";

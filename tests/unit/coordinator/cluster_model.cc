@@ -147,7 +147,7 @@ absl::Status ClusterModel::Do(Process& process, const v1::Command& command, bool
   const auto holds = [&](const v1::StageKey& key) {
     return process.session && IsSame(process.session->report.key(), key);
   };
-  const absl::Status other = absl::FailedPreconditionError("it does not hold that");
+  absl::Status other = absl::FailedPreconditionError("it does not hold that");
   if (command.has_prepare_stage()) return Prepare(process, command.prepare_stage(), fails);
   if (command.has_release_stage()) {
     if (!holds(command.release_stage().key())) {
@@ -196,7 +196,7 @@ absl::Status ClusterModel::Prepare(Process& process, const v1::PrepareStage& com
   }
   if (!process.session) {
     if (process.is_leaving) return absl::FailedPreconditionError("it is leaving");
-    process.session.emplace();
+    process.session = Session();
     *process.session->report.mutable_key() = command.key();
     process.session->report.mutable_status()->set_state(fails ? v1::STAGE_STATE_FAILED
                                                               : v1::STAGE_STATE_READY);

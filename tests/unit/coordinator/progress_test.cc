@@ -28,7 +28,7 @@ TEST(RateWindow, ForgetsWhatIsOld) {
 
 TEST(RateWindow, FallsWhileNothingComes) {
   RateWindow window;
-  for (int i = 0; i <= 10; ++i) window.Add(At(i), 10 * i);
+  for (uint64_t i = 0; i <= 10; ++i) window.Add(At(static_cast<double>(i)), 10 * i);
   EXPECT_DOUBLE_EQ(window.Rate(At(11.5)), 10);
   EXPECT_DOUBLE_EQ(window.Rate(At(20)), 5);
 }

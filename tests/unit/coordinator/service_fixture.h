@@ -72,7 +72,7 @@ class StubWorker {
   }
   // Reads the command and says it is done.
   v1::Command Do(v1::Command::CommandCase expected) {
-    const v1::Command command = Read().command();
+    v1::Command command = Read().command();
     EXPECT_EQ(command.command_case(), expected) << name_ << ": " << command.ShortDebugString();
     Answer(command);
     return command;

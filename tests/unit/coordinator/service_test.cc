@@ -302,6 +302,7 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
 TEST_F(ServiceTest, WatchersHaveALimit) {
   const std::string id = Submit(SmallSpec("a", 2, 3)).id();
   std::vector<std::unique_ptr<Watch>> watches;
+  watches.reserve(1024);
   v1::Job job;
   for (int i = 0; i < 1024; ++i) {
     watches.push_back(std::make_unique<Watch>(*jobs_, id, 0));
