@@ -127,6 +127,8 @@ void Agent::Write(Stream& stream) {
   while (const std::optional<v1::WorkerMessage> message = NextMessage()) {
     if (!stream.Write(*message)) return;
   }
+  // The worker has left, if the stream is not over already.
+  EndStream();
 }
 
 v1::WorkerMessage Agent::MakeHello() {
@@ -147,7 +149,7 @@ std::optional<v1::WorkerMessage> Agent::NextMessage() {
   {
     absl::MutexLock lock(&mutex_);
     const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return is_stream_over_ || is_report_due_ || !outgoing_.empty();
+      return is_stream_over_ || is_report_due_ || has_left_ || !outgoing_.empty();
     };
     mutex_.AwaitWithTimeout(absl::Condition(&has_news), report_interval_);
     if (is_stream_over_) return std::nullopt;
@@ -156,6 +158,7 @@ std::optional<v1::WorkerMessage> Agent::NextMessage() {
       outgoing_.pop_front();
       return message;
     }
+    if (has_left_) return std::nullopt;
     is_report_due_ = false;
   }
   v1::WorkerMessage message;
