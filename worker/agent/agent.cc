@@ -15,6 +15,9 @@
 namespace paci {
 namespace {
 
+// For the coordinator to hear that an idle worker leaves, and to end the stream.
+constexpr absl::Duration kFarewell = absl::Seconds(1);
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
   // A coordinator that is gone without a word is noticed within seconds.
@@ -127,8 +130,8 @@ void Agent::Write(Stream& stream) {
   while (const std::optional<v1::WorkerMessage> message = NextMessage()) {
     if (!stream.Write(*message)) return;
   }
-  // The worker has left, if the stream is not over already.
-  EndStream();
+  // If the worker has left, the coordinator reads all that was said and then ends the stream.
+  stream.WritesDone();
 }
 
 v1::WorkerMessage Agent::MakeHello() {
@@ -340,6 +343,7 @@ bool Agent::Leave(const std::string& reason, absl::Duration patience) {
     if (is_idle) has_left_ = true;
     mutex_.AwaitWithTimeout(absl::Condition(&has_left_), patience);
     if (!has_left_) return false;
+    mutex_.AwaitWithTimeout(absl::Condition(&is_stream_over_), kFarewell);
   }
   EndStream();
   return true;
