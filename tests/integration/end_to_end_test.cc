@@ -148,14 +148,14 @@ TEST(EndToEnd, ExitCodesAreThoseThatScriptsExpect) {
 TEST(EndToEnd, SigtermEndsEveryProcessWithZeroAndLeavesNothing) {
   LocalCluster cluster({.workers = 3});
   const std::string id =
-      cluster.Submit(WriteRealJob(cluster.folder()), {"train.updates=300", "train.eval_every=0"});
+      cluster.Submit(WriteRealJob(cluster.folder()), {"train.updates=150", "train.eval_every=0"});
   cluster.AwaitUpdates(id, 1);
   // The two that train finish their stages first.
   cluster.EndInOrder();
   cluster.StartCoordinator();
   const v1::Job job = cluster.Get(id);
   EXPECT_EQ(job.state(), v1::JOB_STATE_COMPLETED) << job.reason();
-  EXPECT_EQ(job.progress().updates(), 300);
+  EXPECT_EQ(job.progress().updates(), 150);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ void LocalCluster::StartCoordinator() {
       std::vector<std::string>{"--listen", rpc_address_, "--metrics", metrics_address_, "--store",
                                absl::StrCat(folder_.path(), "/store.db"), "--port-file", port_file,
                                "--lease-seconds", absl::StrCat(options_.lease_seconds),
-                               "--report-interval-seconds", "0.05"});
+                               "--report-interval-seconds", "0.05", "--log-level", "info"});
   Poll("the coordinator listens",
        [&] { return std::filesystem::exists(port_file) || !coordinator_->IsRunning(); });
   ASSERT_TRUE(coordinator_->IsRunning()) << coordinator_->Wait().err;
@@ -94,10 +94,10 @@ void LocalCluster::KillCoordinator() {
   EXPECT_EQ(coordinator_->Wait().code, 128 + SIGKILL);
 }
 
-Process& LocalCluster::StartWorker(const std::string& name, std::vector<std::string> flags) {
-  std::vector<std::string> args = {"--coordinator", rpc_address_,  "--name",    name,
-                                   "--metrics",     "127.0.0.1:0", "--threads", "1"};
-  args.insert(args.end(), flags.begin(), flags.end());
+Process& LocalCluster::StartWorker(const std::string& name) {
+  const std::vector<std::string> args = {"--coordinator", rpc_address_,  "--name",    name,
+                                         "--metrics",     "127.0.0.1:0", "--threads", "1",
+                                         "--log-level",   "info"};
   return *(workers_[name] = std::make_unique<Process>("paci-worker", args));
 }
 
@@ -119,6 +119,7 @@ nlohmann::json LocalCluster::PacictlJson(std::vector<std::string> args) const {
   args.insert(args.end(), {"-o", "json"});
   const CommandResult result = Pacictl(args);
   EXPECT_EQ(result.code, 0) << args[0] << ": " << result.err;
+  if (result.code != 0) return nlohmann::json::object();
   return nlohmann::json::parse(result.out, nullptr, /*allow_exceptions=*/false);
 }
 

@@ -35,7 +35,7 @@ class LocalCluster {
   Process& coordinator() { return *coordinator_; }
   // Named "w0", "w1", ... unless a test says otherwise; none is placed before those of `options`.
   Process& worker(const std::string& name) { return *workers_.at(name); }
-  Process& StartWorker(const std::string& name, std::vector<std::string> flags = {});
+  Process& StartWorker(const std::string& name);
   // On the same store and port as before.
   void StartCoordinator();
   void KillCoordinator();
