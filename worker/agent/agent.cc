@@ -15,15 +15,17 @@
 namespace paci {
 namespace {
 
+// For the coordinator to hear that an idle worker leaves, and to end the stream.
+constexpr absl::Duration kFarewell = absl::Seconds(1);
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
   // A coordinator that is gone without a word is noticed within seconds.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // The agent's own backoff decides when to dial again.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // Not the connection of an earlier channel, with its backoff: the agent's decides when to dial.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -42,7 +44,6 @@ Agent::Agent(AgentOptions options, Transport* transport, Engine* engine)
     : options_(std::move(options)),
       transport_(transport),
       engine_(engine),
-      stub_(v1::WorkerService::NewStub(MakeChannel(options_.coordinator))),
       commands_("paci-command"),
       generations_("paci-generate") {}
 
@@ -54,14 +55,19 @@ Agent::~Agent() {
 void Agent::Run() {
   Backoff backoff(BackoffOptions{absl::Milliseconds(100), options_.max_redial_delay},
                   std::hash<std::string>()(options_.worker_id));
+  bool is_first = true;
   for (;;) {
     const bool was_welcomed = Serve();
     absl::MutexLock lock(&mutex_);
     if (has_left_) return;
     if (was_welcomed) backoff.Reset();
     const absl::Duration delay = backoff.Next();
-    LogInfo("the coordinator cannot be reached; dialling again",
-            {{"coordinator", options_.coordinator}, {"delay", absl::FormatDuration(delay)}});
+    // Once an outage, so that a wrong address is seen and a long absence does not fill the log.
+    const bool is_news = was_welcomed || is_first;
+    is_first = false;
+    Log(is_news ? LogLevel::kWarning : LogLevel::kInfo,
+        "the coordinator cannot be reached; dialling until it can",
+        {{"coordinator", options_.coordinator}, {"delay", absl::FormatDuration(delay)}});
     mutex_.AwaitWithTimeout(absl::Condition(&has_left_), delay);
     if (has_left_) return;
   }
@@ -78,7 +84,9 @@ bool Agent::Serve() {
   }
   bool was_welcomed = false;
   {
-    const std::unique_ptr<Stream> stream = stub_->Connect(&context);
+    // A channel a dial: one that has failed is looked at again only every 5 s while no call waits.
+    const auto stub = v1::WorkerService::NewStub(MakeChannel(options_.coordinator));
+    const std::unique_ptr<Stream> stream = stub->Connect(&context);
     std::thread writer([&] { Write(*stream); });
     pthread_setname_np(writer.native_handle(), "paci-report");
     Read(*stream, was_welcomed);
@@ -127,6 +135,8 @@ void Agent::Write(Stream& stream) {
   while (const std::optional<v1::WorkerMessage> message = NextMessage()) {
     if (!stream.Write(*message)) return;
   }
+  // If the worker has left, the coordinator reads all that was said and then ends the stream.
+  stream.WritesDone();
 }
 
 v1::WorkerMessage Agent::MakeHello() {
@@ -147,7 +157,7 @@ std::optional<v1::WorkerMessage> Agent::NextMessage() {
   {
     absl::MutexLock lock(&mutex_);
     const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return is_stream_over_ || is_report_due_ || !outgoing_.empty();
+      return is_stream_over_ || is_report_due_ || has_left_ || !outgoing_.empty();
     };
     mutex_.AwaitWithTimeout(absl::Condition(&has_news), report_interval_);
     if (is_stream_over_) return std::nullopt;
@@ -156,6 +166,7 @@ std::optional<v1::WorkerMessage> Agent::NextMessage() {
       outgoing_.pop_front();
       return message;
     }
+    if (has_left_) return std::nullopt;
     is_report_due_ = false;
   }
   v1::WorkerMessage message;
@@ -337,6 +348,7 @@ bool Agent::Leave(const std::string& reason, absl::Duration patience) {
     if (is_idle) has_left_ = true;
     mutex_.AwaitWithTimeout(absl::Condition(&has_left_), patience);
     if (!has_left_) return false;
+    mutex_.AwaitWithTimeout(absl::Condition(&is_stream_over_), kFarewell);
   }
   EndStream();
   return true;

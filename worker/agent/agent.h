@@ -80,7 +80,6 @@ class Agent {
   const AgentOptions options_;
   Transport* const transport_;
   Engine* const engine_;
-  const std::unique_ptr<v1::WorkerService::Stub> stub_;
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<StageSession> session_ ABSL_GUARDED_BY(mutex_);

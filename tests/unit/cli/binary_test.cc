@@ -10,7 +10,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/unit/cli/pacictl_process.h"
+#include "tests/support/process.h"
+#include "tests/unit/cli/scripted_coordinator.h"
 #include "tests/unit/cli/testdata.h"
 
 namespace paci::cli {
@@ -176,7 +177,7 @@ TEST(CtrlC, StopsWatchingAndNotTheJob) {
       EXPECT_TRUE(context->IsCancelled());
       return grpc::Status::CANCELLED;
     };
-    PacictlProcess watch({"watch", "tiny-1", "--coordinator", coordinator.address()});
+    Process watch("pacictl", {"watch", "tiny-1", "--coordinator", coordinator.address()});
     is_watched.WaitForNotification();
     watch.Signal(signal);
     const CommandResult result = watch.Wait();

@@ -6,6 +6,7 @@
 
 #include "grpcpp/grpcpp.h"
 #include "paci/v1/job.grpc.pb.h"
+#include "tests/support/process.h"
 
 namespace paci::cli {
 
@@ -61,11 +62,6 @@ class ScriptedCoordinator : private v1::JobService::Service {
 };
 
 // RunPacictl against `coordinator`, what it wrote, and its exit code.
-struct CommandResult {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
 CommandResult RunAgainst(const ScriptedCoordinator& coordinator, std::vector<std::string> args);
 
 }  // namespace paci::cli

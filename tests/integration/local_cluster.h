@@ -1,0 +1,85 @@
+#pragma once
+
+// tests/integration: the daemons and pacictl as users run them, as processes on loopback, and what
+// must be true of them together. Every process that a test starts ends with it.
+//
+// This file is a coordinator and its workers on this machine.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "paci/v1/job.grpc.pb.h"
+#include "tests/support/process.h"
+#include "tests/support/test_folder.h"
+
+namespace paci {
+
+struct ClusterOptions {
+  int workers = 0;
+  double lease_seconds = 30;  // long: a busy host is not a lost worker
+};
+
+// Single-threaded, on the test's own thread. What waits gives up after a minute and fails the test.
+class LocalCluster {
+ public:
+  explicit LocalCluster(ClusterOptions options = {});
+  // Kills what is left. The logs of a test that failed are printed.
+  ~LocalCluster();
+  LocalCluster(const LocalCluster&) = delete;
+  LocalCluster& operator=(const LocalCluster&) = delete;
+
+  Process& coordinator() { return *coordinator_; }
+  // Named "w0", "w1", ... unless a test says otherwise; none is placed before those of `options`.
+  Process& worker(const std::string& name) { return *workers_.at(name); }
+  Process& StartWorker(const std::string& name);
+  // On the same store and port as before.
+  void StartCoordinator();
+  void KillCoordinator();
+  // SIGTERM to the workers, then to the coordinator: each ends with 0, and no child is left.
+  void EndInOrder();
+
+  std::string rpc_address() const { return rpc_address_; }
+  std::string metrics_address() const { return metrics_address_; }
+  const TestFolder& folder() const { return folder_; }
+
+  CommandResult Pacictl(std::vector<std::string> args) const;
+  // With -o json, and expected to end with 0.
+  nlohmann::json PacictlJson(std::vector<std::string> args) const;
+  // The job's id. `settings`: KEY=VALUE, for --set.
+  std::string Submit(const std::string& job_file, const std::vector<std::string>& settings) const;
+
+  v1::Job Get(const std::string& job_id) const;
+  // The first job shown for which `is_so`, or the last, with a failure of the test.
+  v1::Job Await(const std::string& job_id, const std::function<bool(const v1::Job&)>& is_so) const;
+  v1::Job AwaitState(const std::string& job_id, v1::JobState state) const;
+  v1::Job AwaitUpdates(const std::string& job_id, uint64_t updates) const;
+  // The job is Completed. Its points, by update.
+  std::vector<v1::MetricPoint> AwaitCompletion(const std::string& job_id) const;
+  std::vector<std::string> EventTypes(const std::string& job_id) const;
+
+  std::vector<v1::Worker> Workers() const;
+  v1::Worker AwaitWorker(const std::string& name, v1::WorkerState state) const;
+  v1::JobService::Stub& jobs() const { return *jobs_; }
+
+ private:
+  const ClusterOptions options_;
+  const TestFolder folder_;
+  std::string rpc_address_ = "127.0.0.1:0";
+  std::string metrics_address_ = "127.0.0.1:0";
+  std::unique_ptr<Process> coordinator_;
+  std::map<std::string, std::unique_ptr<Process>> workers_;
+  std::unique_ptr<v1::JobService::Stub> jobs_;
+  std::unique_ptr<v1::ClusterService::Stub> cluster_;
+};
+
+// Asks until `is_so`, for what announces itself by no event, or fails the test after a minute.
+void Poll(const std::string& what, const std::function<bool()>& is_so);
+
+// The training losses of `points`, as their bits are, by update.
+std::vector<double> Losses(const std::vector<v1::MetricPoint>& points);
+
+}  // namespace paci

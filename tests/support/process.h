@@ -1,0 +1,50 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace paci {
+
+// What a program wrote, and its exit code; 128 + the signal that ended it, as in a shell.
+struct CommandResult {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+// A binary of PACI_BIN in a process of its own, with a pipe for neither output: both go to files,
+// so nothing blocks. It ends with this object, and with the test's own process however that ends.
+// Single-threaded, and on a thread that lives as long as the process.
+class Process {
+ public:
+  // `environment`: "KEY=VALUE"s, in place of what this process has of them. PACI_COORDINATOR is
+  // passed on from there only.
+  Process(const std::string& binary, const std::vector<std::string>& args,
+          const std::vector<std::string>& environment = {});
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  void Signal(int signal);
+  bool IsRunning();
+  // Until it ends; again: the same.
+  CommandResult Wait();
+  // What it wrote so far.
+  std::string err() const;
+
+ private:
+  void Reap(int flags);
+
+  std::filesystem::path folder_;
+  pid_t pid_ = -1;  // -1: it has ended
+  int code_ = -1;
+};
+
+// The pacictl binary, to its end.
+CommandResult RunBinary(const std::vector<std::string>& args,
+                        const std::vector<std::string>& environment = {});
+
+}  // namespace paci
