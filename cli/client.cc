@@ -52,6 +52,10 @@ absl::Status Client::ToStatus(const grpc::Status& status) const {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::UnavailableError(UnreachableText(
           address_, absl::StrCat("no answer within ", absl::FormatDuration(timeout_))));
+    case grpc::StatusCode::CANCELLED:
+      if (interrupt_ != nullptr && interrupt_->caught()) return FromGrpcStatus(status);
+      return absl::AbortedError(absl::StrCat("the coordinator at ", address_,
+                                             " broke off the call: ", status.error_message()));
     case grpc::StatusCode::UNIMPLEMENTED:
       return absl::UnimplementedError(
           absl::StrCat("the server at ", address_,

@@ -1,6 +1,7 @@
 #include "absl/time/clock.h"
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/history.h"
 #include "cli/commands/print.h"
 #include "cli/format/job_details.h"
 
@@ -16,9 +17,7 @@ absl::Status Describe(const Context& context, const std::string& job_id) {
   if (!job.ok()) return job.status();
   v1::ListEventsResponse events;
   if (context.globals.format == Format::kTable) {
-    v1::ListEventsRequest list;
-    list.set_job_id(job_id);
-    const auto listed = client->Call(&Jobs::ListEvents, list);
+    const auto listed = AllEvents(*client, job_id);
     if (!listed.ok()) return listed.status();
     events = *listed;
   }

@@ -1,5 +1,6 @@
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/history.h"
 #include "cli/commands/print.h"
 #include "cli/format/document.h"
 #include "cli/format/names.h"
@@ -35,19 +36,18 @@ absl::Status Follow(const Context& context, const std::string& job_id) {
   if (!client.ok()) return client.status();
   v1::GetJobRequest get;
   get.set_job_id(job_id);
-  v1::ListEventsRequest list;
-  list.set_job_id(job_id);
+  uint64_t printed_sequence = 0;
   absl::StatusOr<v1::Job> job = client->Call(&Jobs::GetJob, get);
   while (true) {
     // The state is older than the events: a job that has ended gets no more of them.
     absl::StatusOr<v1::ListEventsResponse> events =
-        job.ok() ? client->CallPatiently(&Jobs::ListEvents, list, kReconnectPatience)
+        job.ok() ? AllEvents(*client, job_id, printed_sequence, kReconnectPatience)
                  : job.status();
     if (interrupt.caught()) return StoppedWatching(job_id);
     if (!events.ok()) return events.status();
     for (const v1::Event& event : events->events()) {
       if (const absl::Status printed = PrintFollowed(context, event); !printed.ok()) return printed;
-      list.set_after_sequence(event.sequence());
+      printed_sequence = event.sequence();
     }
     if (HasEnded(job->state())) return absl::OkStatus();
     if (interrupt.WaitFor(kPollInterval)) return StoppedWatching(job_id);
@@ -59,9 +59,7 @@ absl::Status Events(const Context& context, const EventsOptions& options) {
   if (options.follow) return Follow(context, options.job_id);
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  v1::ListEventsRequest request;
-  request.set_job_id(options.job_id);
-  const auto events = client->Call(&Jobs::ListEvents, request);
+  const auto events = AllEvents(*client, options.job_id);
   if (!events.ok()) return events.status();
   return Print(context, *events, [&] { return EventTable(events->events()); });
 }

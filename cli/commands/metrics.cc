@@ -1,5 +1,6 @@
 #include "cli/client.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/history.h"
 #include "cli/commands/print.h"
 #include "cli/format/metric_table.h"
 
@@ -9,9 +10,7 @@ namespace {
 absl::Status Metrics(const Context& context, const std::string& job_id) {
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  v1::GetMetricsRequest request;
-  request.set_job_id(job_id);
-  const auto metrics = client->Call(&Jobs::GetMetrics, request);
+  const auto metrics = AllPoints(*client, job_id);
   if (!metrics.ok()) return metrics.status();
   return Print(context, *metrics, [&] {
     return context.globals.format == Format::kCsv ? MetricCsv(*metrics) : MetricTable(*metrics);

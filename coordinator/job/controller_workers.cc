@@ -167,6 +167,7 @@ void Controller::OnReport(WorkerRecord& worker, const v1::StageReport& report, a
   v1::ReportAck& ack = *Send(worker.stream).mutable_ack();
   *ack.mutable_key() = report.key();
   ack.set_sequence(report.sequence());
+  ack.set_settled_update(record.stored.settled_update);
   Advance(record, now);
 }
 

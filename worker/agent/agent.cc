@@ -120,7 +120,7 @@ void Agent::Read(Stream& stream, bool& was_welcomed) {
         break;
       case v1::CoordinatorMessage::kAck:
         if (const auto held = Find(message.ack().key()); held.ok()) {
-          (*held)->OnReportStored(message.ack().sequence());
+          (*held)->OnReportStored(message.ack());
         }
         break;
       case v1::CoordinatorMessage::MESSAGE_NOT_SET:

@@ -230,6 +230,11 @@ absl::Status StageSession::Commit(const v1::CommitCheckpoint& command) {
   return committed;
 }
 
+void StageSession::OnReportStored(const v1::ReportAck& ack) {
+  monitor_.OnReportStored(ack.sequence());
+  monitor_.OnCommitted(ack.settled_update());
+}
+
 void StageSession::Stop(const absl::Status& reason) {
   {
     absl::MutexLock lock(&mutex_);

@@ -44,7 +44,7 @@ class StageSession {
 
   v1::StageReport MakeReport();
   v1::StageStatus Status() const { return monitor_.Status(); }
-  void OnReportStored(uint64_t sequence) { monitor_.OnReportStored(sequence); }
+  void OnReportStored(const v1::ReportAck& ack);
 
  private:
   enum class Phase { kPreparing, kReady, kRunning, kOver };
