@@ -30,8 +30,8 @@ v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string
 
 }  // namespace
 
-StageSession::StageSession(v1::PrepareStage command, std::string worker_name, Transport* transport,
-                           Engine* engine, std::function<void()> on_change)
+StageSession::StageSession(v1::PrepareStage command, const std::string& worker_name,
+                           Transport* transport, Engine* engine, std::function<void()> on_change)
     : command_(std::move(command)),
       transport_(transport),
       engine_(engine),
@@ -224,7 +224,7 @@ absl::StatusOr<int64_t> StageSession::Hold(const v1::HoldStage& command) {
 }
 
 absl::Status StageSession::Commit(const v1::CommitCheckpoint& command) {
-  const absl::Status committed = engine_->CommitCheckpoint(command_.spec(), command);
+  absl::Status committed = engine_->CommitCheckpoint(command_.spec(), command);
   if (committed.ok()) monitor_.OnCommitted(command.update());
   return committed;
 }

@@ -23,7 +23,7 @@ class StageSession {
  public:
   // `on_change` is called, on any thread, when the stage's state changed or a checkpoint part is
   // durable.
-  StageSession(v1::PrepareStage command, std::string worker_name, Transport* transport,
+  StageSession(v1::PrepareStage command, const std::string& worker_name, Transport* transport,
                Engine* engine, std::function<void()> on_change);
   // Stops the stage and waits for its thread.
   ~StageSession();

@@ -83,7 +83,7 @@ void StageLoop::Resume() {
 }
 
 absl::Status StageLoop::Run() {
-  const absl::Status status = RunSchedule();
+  absl::Status status = RunSchedule();
   if (!status.ok()) CloseChannels(status);
   return status;
 }
@@ -269,12 +269,13 @@ void StageLoop::PostActivations() {
     ++(is_training ? posted_.activations : posted_.evaluation_activations);
     const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation, 0,
                        static_cast<uint64_t>(next->index)};
-    channels_.activations_in->Receive(tag, compute_->Input(slot), [=, this](absl::Status status) {
-      if (!status.ok()) return inbox_.Fail(status);
-      inbox_.Update([=](Arrivals& arrivals) {
-        ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
-      });
-    });
+    channels_.activations_in->Receive(
+        tag, compute_->Input(slot), [=, this](const absl::Status& status) {
+          if (!status.ok()) return inbox_.Fail(status);
+          inbox_.Update([=](Arrivals& arrivals) {
+            ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
+          });
+        });
   }
 }
 
@@ -286,7 +287,7 @@ void StageLoop::PostGradients() {
     const int return_index = static_cast<int>(posted_.gradients % ReturnCount());
     ++posted_.gradients;
     channels_.gradients_in->Receive(
-        tag, compute_->OutputGradient(return_index), [this](absl::Status status) {
+        tag, compute_->OutputGradient(return_index), [this](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
           inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients; });
         });
@@ -297,7 +298,7 @@ void StageLoop::SendOutput(FrameKind kind, int64_t index, absl::Span<const std::
   if (schedule_->is_last()) return;
   ++outputs_queued_;
   const FrameTag tag{kind, 0, static_cast<uint64_t>(index)};
-  channels_.activations_out->Send(tag, output, [this](absl::Status status) {
+  channels_.activations_out->Send(tag, output, [this](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
   });
@@ -307,7 +308,7 @@ void StageLoop::SendGradient(int64_t micro_batch, absl::Span<const std::byte> gr
   if (schedule_->is_first()) return;
   ++gradients_queued_;
   const FrameTag tag{FrameKind::kGradient, 0, static_cast<uint64_t>(micro_batch)};
-  channels_.gradients_out->Send(tag, gradient, [this](absl::Status status) {
+  channels_.gradients_out->Send(tag, gradient, [this](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });
   });
