@@ -41,8 +41,7 @@ absl::Status Follow(const Context& context, const std::string& job_id) {
   while (true) {
     // The state is older than the events: a job that has ended gets no more of them.
     absl::StatusOr<v1::ListEventsResponse> events =
-        job.ok() ? AllEvents(*client, job_id, printed_sequence, kReconnectPatience)
-                 : job.status();
+        job.ok() ? AllEvents(*client, job_id, printed_sequence, kReconnectPatience) : job.status();
     if (interrupt.caught()) return StoppedWatching(job_id);
     if (!events.ok()) return events.status();
     for (const v1::Event& event : events->events()) {

@@ -3,8 +3,7 @@
 namespace paci::cli {
 
 absl::StatusOr<v1::ListEventsResponse> AllEvents(Client& client, const std::string& job_id,
-                                                 uint64_t after_sequence,
-                                                 absl::Duration patience) {
+                                                 uint64_t after_sequence, absl::Duration patience) {
   v1::ListEventsResponse all;
   v1::ListEventsRequest request;
   request.set_job_id(job_id);

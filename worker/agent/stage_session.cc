@@ -225,7 +225,7 @@ absl::StatusOr<int64_t> StageSession::Hold(const v1::HoldStage& command) {
 }
 
 absl::Status StageSession::Commit(const v1::CommitCheckpoint& command) {
-  const absl::Status committed = engine_->CommitCheckpoint(command_.spec(), command);
+  absl::Status committed = engine_->CommitCheckpoint(command_.spec(), command);
   if (committed.ok()) monitor_.OnCommitted(command.update());
   return committed;
 }

@@ -33,7 +33,8 @@ absl::Status Copy(const SafetensorsFile& file, const Parameter& parameter) {
 }  // namespace
 
 absl::Span<std::byte> BytesOf(const at::Tensor& tensor) {
-  TORCH_CHECK(tensor.is_contiguous(), "the bytes of a tensor that is not contiguous were asked for");
+  TORCH_CHECK(tensor.is_contiguous(),
+              "the bytes of a tensor that is not contiguous were asked for");
   return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
 }
 

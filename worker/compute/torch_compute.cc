@@ -13,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/checkpoint_directory.h"
 #include "worker/compute/guard.h"
-#include "worker/compute/stage_model.h"
 #include "worker/compute/sampled_weights.h"
+#include "worker/compute/stage_model.h"
 #include "worker/data/batch_source.h"
 #include "worker/optimizer/learning_rate.h"
 
@@ -100,8 +100,7 @@ class TorchCompute final : public StageCompute {
       std::vector<at::Tensor> gradients;
       gradients.reserve(parameters_.size());
       for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
-      result.gradient_norm =
-          at::stack(at::_foreach_norm(gradients)).norm().item<double>();
+      result.gradient_norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
       result.is_skipped = !std::isfinite(result.gradient_norm);
       if (!result.is_skipped) {
         Clip(gradients, result.gradient_norm);

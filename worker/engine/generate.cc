@@ -35,14 +35,15 @@ int64_t Sample(const at::Tensor& logits, double temperature, at::Generator& gene
 absl::Status CheckRequest(const v1::GenerateText& command) {
   if (command.spec().data().tokenizer() != v1::TOKENIZER_BYTES) {
     return absl::FailedPreconditionError(
-        "text can be generated only with data.tokenizer \"bytes\": of other tokens the worker knows "
+        "text can be generated only with data.tokenizer \"bytes\": of other tokens the worker "
+        "knows "
         "no letters");
   }
   const v1::GenerateRequest& request = command.request();
   if (request.max_tokens() < 1 || request.max_tokens() > 4096 || !(request.temperature() >= 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_tokens is ", request.max_tokens(), " and temperature ",
-                     request.temperature(), "; expected 1..4096 and a number >= 0"));
+    return absl::InvalidArgumentError(absl::StrCat("max_tokens is ", request.max_tokens(),
+                                                   " and temperature ", request.temperature(),
+                                                   "; expected 1..4096 and a number >= 0"));
   }
   return absl::OkStatus();
 }

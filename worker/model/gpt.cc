@@ -155,10 +155,9 @@ class Block final : public ModelUnit {
     const at::Tensor future =
         at::ones({context, context}, at::TensorOptions().dtype(at::kBool)).triu(1);
     const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
-    const at::Tensor scores =
-        at::matmul(q, k.transpose(2, 3))
-            .mul(scale)
-            .masked_fill(future, -std::numeric_limits<double>::infinity());
+    const at::Tensor scores = at::matmul(q, k.transpose(2, 3))
+                                  .mul(scale)
+                                  .masked_fill(future, -std::numeric_limits<double>::infinity());
     return at::matmul(dropout(at::softmax(scores, -1)), v);
   }
 

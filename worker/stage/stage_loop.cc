@@ -83,7 +83,7 @@ void StageLoop::Resume() {
 }
 
 absl::Status StageLoop::Run() {
-  const absl::Status status = RunSchedule();
+  absl::Status status = RunSchedule();
   if (!status.ok()) CloseChannels(status);
   return status;
 }
@@ -269,12 +269,13 @@ void StageLoop::PostActivations() {
     ++(is_training ? posted_.activations : posted_.evaluation_activations);
     const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation, 0,
                        static_cast<uint64_t>(next->index)};
-    channels_.activations_in->Receive(tag, compute_->Input(slot), [=, this](const absl::Status& status) {
-      if (!status.ok()) return inbox_.Fail(status);
-      inbox_.Update([=](Arrivals& arrivals) {
-        ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
-      });
-    });
+    channels_.activations_in->Receive(
+        tag, compute_->Input(slot), [=, this](const absl::Status& status) {
+          if (!status.ok()) return inbox_.Fail(status);
+          inbox_.Update([=](Arrivals& arrivals) {
+            ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
+          });
+        });
   }
 }
 

@@ -38,7 +38,7 @@ TEST_P(Conformance, DeliversFramesInOrderBothWays) {
   constexpr int kFrames = 100;
   std::vector<Bytes> sent, at_b(kFrames), at_a(kFrames);
   std::vector<Transfer> transfers;
-  for (int i = 0; i < kFrames; ++i) sent.push_back(MakePayload(i * 13, i));
+  for (int i = 0; i < kFrames; ++i) sent.push_back(MakePayload(size_t{13} * i, i));
   for (int i = 0; i < kFrames; ++i) {
     at_b[i].resize(sent[i].size());
     at_a[i].resize(sent[i].size());
@@ -61,11 +61,11 @@ TEST_P(Conformance, CompletesTransfersInTheOrderOfTheCalls) {
   const Bytes payload = MakePayload(1000, 1);
   std::vector<Bytes> into(kFrames, Bytes(payload.size()));
   for (int i = 0; i < kFrames; ++i) {
-    ends.receiver->Receive(Activation(i), absl::MakeSpan(into[i]), [&, i](absl::Status) {
+    ends.receiver->Receive(Activation(i), absl::MakeSpan(into[i]), [&, i](const absl::Status&) {
       absl::MutexLock lock(&mutex);
       receives.push_back(i);
     });
-    ends.sender->Send(Activation(i), payload, [&, i](absl::Status) {
+    ends.sender->Send(Activation(i), payload, [&, i](const absl::Status&) {
       absl::MutexLock lock(&mutex);
       sends.push_back(i);
     });
@@ -118,6 +118,7 @@ TEST_P(Conformance, IsDoneWithTheSendersMemoryWhenItSaysSo) {
   constexpr size_t kSize = 300'000;
   std::vector<Bytes> received(kFrames, Bytes(kSize));
   std::vector<Transfer> receives;
+  receives.reserve(kFrames);
   for (int i = 0; i < kFrames; ++i) {
     receives.push_back(Receive(*ends.receiver, Activation(i), absl::MakeSpan(received[i])));
   }
@@ -192,6 +193,7 @@ TEST_P(Conformance, CloseEndsEveryOutstandingSendOnceWithItsReason) {
   const Ends ends = Join();
   const Bytes payload = MakePayload(64 << 20, 1);
   std::vector<Transfer> sends;
+  sends.reserve(5);
   for (int i = 0; i < 5; ++i) sends.push_back(Send(*ends.sender, Activation(i), payload));
   const absl::Status reason = absl::AbortedError("the stage was stopped");
   ends.sender->Close(reason);
@@ -211,11 +213,11 @@ TEST_P(Conformance, ADestroyedEndHasCalledEveryCallbackOnceAndCallsNoneLater) {
     std::atomic<bool> is_gone{false};
     std::vector<Bytes> into(kFrames, Bytes(payload.size()));
     for (int i = 0; i < kFrames; ++i) {
-      ends.receiver->Receive(Activation(i), absl::MakeSpan(into[i]), [&](absl::Status) {
+      ends.receiver->Receive(Activation(i), absl::MakeSpan(into[i]), [&](const absl::Status&) {
         EXPECT_FALSE(is_gone);
         ++receives;
       });
-      ends.sender->Send(Activation(i), payload, [&](absl::Status) { ++sends; });
+      ends.sender->Send(Activation(i), payload, [&](const absl::Status&) { ++sends; });
     }
     if (round % 2 == 0) {
       ends.receiver.reset();
@@ -260,7 +262,7 @@ TEST_P(Conformance, AChannelMayBeClosedFromItsOwnCallback) {
   Bytes into(8), never(8);
   const absl::Status reason = absl::AbortedError("enough");
   const Transfer first, second;
-  ends.receiver->Receive(Activation(0), absl::MakeSpan(into), [&](absl::Status status) {
+  ends.receiver->Receive(Activation(0), absl::MakeSpan(into), [&](const absl::Status& status) {
     ends.receiver->Close(reason);
     first.Callback()(status);
   });
@@ -452,6 +454,7 @@ TEST_P(Conformance, ASenderFarAheadWaitsAndCostsNoMemory) {
   Bytes into(payload.size());
   const uint64_t before = ReadProcessMemory()->resident_bytes;
   std::vector<Transfer> sends;
+  sends.reserve(kFrames);
   for (int i = 0; i < kFrames; ++i) sends.push_back(Send(*ends.sender, Activation(i), payload));
   for (int i = 0; i < kFrames / 2; ++i) {
     ASSERT_TRUE(Receive(*ends.receiver, Activation(i), absl::MakeSpan(into)).Take().ok());

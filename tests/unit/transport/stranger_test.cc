@@ -197,7 +197,7 @@ TEST_F(Strangers, GarbageBetweenFramesIsRefusedNamingTheLink) {
 class Impostors : public ::testing::Test {
  protected:
   Connected Connect(absl::Time deadline) {
-    const Connected connected;
+    Connected connected;
     transport_->Connect(listener_.address(), MakeLink(0, 1), kOptions, deadline,
                         connected.Callback());
     return connected;

@@ -124,13 +124,13 @@ inline Ends Join(Transport& from, Transport& to, const LinkId& link,
 }
 
 inline Transfer Send(SendChannel& channel, FrameTag tag, absl::Span<const std::byte> payload) {
-  const Transfer transfer;
+  Transfer transfer;
   channel.Send(tag, payload, transfer.Callback());
   return transfer;
 }
 
 inline Transfer Receive(ReceiveChannel& channel, FrameTag tag, absl::Span<std::byte> into) {
-  const Transfer transfer;
+  Transfer transfer;
   channel.Receive(tag, into, transfer.Callback());
   return transfer;
 }
@@ -139,7 +139,7 @@ inline Transfer Receive(ReceiveChannel& channel, FrameTag tag, absl::Span<std::b
 inline absl::Status SendUntilClosed(SendChannel& channel) {
   const Bytes payload = MakePayload(1 << 16, 0);
   for (uint64_t i = 1000;; ++i) {
-    const absl::Status status = Send(channel, Activation(i), payload).Take();
+    absl::Status status = Send(channel, Activation(i), payload).Take();
     if (!status.ok()) return status;
   }
 }

@@ -26,7 +26,7 @@ Bytes Counting(int from) {
   return bytes;
 }
 
-std::string Zeros(int bytes) { return std::string(2 * bytes, '0'); }
+std::string Zeros(size_t bytes) { return std::string(2 * bytes, '0'); }
 
 const LinkId kLink = {"kjv-1", 2, 0, 1};
 constexpr char kNonceHex[] = "000102030405060708090a0b0c0d0e0f";

@@ -38,6 +38,7 @@ v1::JobSpec SpecOf(const RuntimeShape& shape) {
 std::vector<std::unique_ptr<Transport>> MakeTransports(int stages, Wire wire) {
   const auto hub = MakeInprocHub();
   std::vector<std::unique_ptr<Transport>> transports;
+  transports.reserve(stages);
   for (int i = 0; i < stages; ++i) {
     transports.push_back(wire == Wire::kTcp ? *ListenTcp(TcpOptions()) : MakeInprocTransport(hub));
   }
@@ -46,6 +47,7 @@ std::vector<std::unique_ptr<Transport>> MakeTransports(int stages, Wire wire) {
 
 std::vector<Transport*> PointersTo(const std::vector<std::unique_ptr<Transport>>& transports) {
   std::vector<Transport*> pointers;
+  pointers.reserve(transports.size());
   for (const auto& transport : transports) pointers.push_back(transport.get());
   return pointers;
 }
