@@ -16,7 +16,6 @@ namespace paci {
 namespace {
 
 using testing::Contains;
-using testing::Not;
 
 // Points of training are there for every update, once.
 void ExpectEveryUpdateOnce(const std::vector<v1::MetricPoint>& points, uint64_t updates) {

@@ -101,9 +101,9 @@ TEST(Drain, ABusyWorkerFinishesItsStageAndAnIdleOneLeavesAtOnce) {
   cluster.AwaitUpdates(id, 1);
   EXPECT_EQ(cluster.PacictlJson({"drain", "w0"})["state"], "WORKER_STATE_DRAINING");
   EXPECT_EQ(cluster.Pacictl({"drain", "w1"}).code, 0);
-  EXPECT_EQ(cluster.worker("w1").Wait().code, 0);
+  cluster.ExpectEnd("w1");
   EXPECT_EQ(cluster.AwaitCompletion(id).size(), 30);
-  EXPECT_EQ(cluster.worker("w0").Wait().code, 0);
+  cluster.ExpectEnd("w0");
   Poll("the workers are forgotten", [&] { return cluster.Workers().empty(); });
 }
 
@@ -114,7 +114,7 @@ TEST(Leaving, OneSigtermCostsNoJobWhateverItsState) {
   // Its layers are being measured; the stage goes to another worker.
   cluster.worker("w0").Signal(SIGTERM);
   EXPECT_EQ(Losses(cluster.AwaitCompletion(id)).size(), 40);
-  EXPECT_EQ(cluster.worker("w0").Wait().code, 0);
+  cluster.ExpectEnd("w0");
 }
 
 TEST(Leaving, ASecondSigtermEndsAWorkerAtOnceAndTheJobSaysWhy) {
@@ -124,7 +124,7 @@ TEST(Leaving, ASecondSigtermEndsAWorkerAtOnceAndTheJobSaysWhy) {
   cluster.worker("w1").Signal(SIGTERM);
   cluster.AwaitWorker("w1", v1::WORKER_STATE_DRAINING);
   cluster.worker("w1").Signal(SIGTERM);
-  EXPECT_EQ(cluster.worker("w1").Wait().code, 0);
+  cluster.ExpectEnd("w1");
   EXPECT_THAT(cluster.AwaitState(id, v1::JOB_STATE_FAILED).reason(),
               AllOf(HasSubstr("stage 1 on worker w1"), HasSubstr("was sent SIGTERM")));
 }

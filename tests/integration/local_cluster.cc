@@ -95,15 +95,24 @@ void LocalCluster::KillCoordinator() {
 }
 
 Process& LocalCluster::StartWorker(const std::string& name) {
-  const std::vector<std::string> args = {"--coordinator", rpc_address_,  "--name",    name,
-                                         "--metrics",     "127.0.0.1:0", "--threads", "1",
-                                         "--log-level",   "info"};
+  const std::vector<std::string> args = {
+      "--coordinator", rpc_address_, "--name", name, "--metrics", "127.0.0.1:0", "--threads", "1",
+      "--log-level", "info",
+      // A worker that is not let go when its stage is released would stay.
+      "--drain-seconds", "600"};
   return *(workers_[name] = std::make_unique<Process>("paci-worker", args));
+}
+
+void LocalCluster::ExpectEnd(const std::string& name) {
+  Process& worker = *workers_.at(name);
+  Poll(absl::StrCat("worker ", name, " ends"), [&] { return !worker.IsRunning(); });
+  if (worker.IsRunning()) return;
+  EXPECT_EQ(worker.Wait().code, 0) << name;
 }
 
 void LocalCluster::EndInOrder() {
   for (const auto& [name, worker] : workers_) worker->Signal(SIGTERM);
-  for (const auto& [name, worker] : workers_) EXPECT_EQ(worker->Wait().code, 0) << name;
+  for (const auto& [name, worker] : workers_) ExpectEnd(name);
   coordinator_->Signal(SIGTERM);
   EXPECT_EQ(coordinator_->Wait().code, 0);
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "a process is left";
@@ -209,7 +218,7 @@ v1::Worker LocalCluster::AwaitWorker(const std::string& name, v1::WorkerState st
       found = worker;
       return true;
     }
-    return !coordinator_->err().empty() && !coordinator_->IsRunning();
+    return !coordinator_->IsRunning();
   });
   return found;
 }

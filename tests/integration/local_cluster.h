@@ -39,6 +39,8 @@ class LocalCluster {
   // On the same store and port as before.
   void StartCoordinator();
   void KillCoordinator();
+  // The worker ends by itself, with 0.
+  void ExpectEnd(const std::string& name);
   // SIGTERM to the workers, then to the coordinator: each ends with 0, and no child is left.
   void EndInOrder();
 
@@ -79,7 +81,7 @@ class LocalCluster {
 // Asks until `is_so`, for what announces itself by no event, or fails the test after a minute.
 void Poll(const std::string& what, const std::function<bool()>& is_so);
 
-// The training losses of `points`, as their bits are, by update.
+// The training losses of `points`, by update.
 std::vector<double> Losses(const std::vector<v1::MetricPoint>& points);
 
 }  // namespace paci

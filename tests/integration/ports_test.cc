@@ -68,7 +68,7 @@ TEST(Taken, ANameIsSharedByTwoWorkersThatBothServe) {
     EXPECT_EQ(cluster.Pacictl({"drain", worker.id()}).code, 0);
   }
   EXPECT_EQ(twin.Wait().code, 0);
-  EXPECT_EQ(cluster.worker("w0").Wait().code, 0);
+  cluster.ExpectEnd("w0");
 }
 
 TEST(Unreachable, AWorkerDialsUntilThereIsACoordinator) {
