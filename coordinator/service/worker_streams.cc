@@ -119,13 +119,14 @@ class WorkerStream final
     });
   }
 
-  // A write that is under way must complete before the end is announced; cancelling makes it.
+  // A write that is under way must complete before the end is announced.
   void EndLocked(const absl::Status& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     is_ending_ = true;
     reason_ = reason;
     if (unsent_.empty()) {
       FinishLocked();
-    } else {
+    } else if (unsent_.size() > 1) {
+      // It does not read, and would not see the reason either.
       context_->TryCancel();
     }
   }
