@@ -14,11 +14,6 @@ constexpr size_t kMaxInfoBytes = 1024;
 // A report with fewer points says that nothing is left to report (worker.proto).
 constexpr int kFullReportPoints = 4096;
 
-std::string Describe(const v1::StageKey& key) {
-  return absl::StrCat("stage ", key.stage(), " of job ", key.job_id(), ", generation ",
-                      key.generation());
-}
-
 absl::Status CheckHello(const v1::Hello& hello) {
   for (const std::string* field : {&hello.worker_id(), &hello.worker_name()}) {
     if (field->empty() || field->size() > kMaxNameBytes) {
@@ -81,7 +76,7 @@ void Controller::Reattach(WorkerRecord& worker, const v1::Hello& hello, absl::Ti
   welcome.set_release_stage(is_foreign);
   if (is_foreign) {
     Note(LogLevel::kInfo,
-         absl::StrCat("the worker came with ", Describe(hello.running().key()),
+         absl::StrCat("the worker came with ", ToString(hello.running().key()),
                       ", which is nobody's any more"),
          hello.running().key().job_id(), worker.name);
   }
@@ -154,8 +149,8 @@ void Controller::OnReport(WorkerRecord& worker, const v1::StageReport& report, a
   if (worker.releasing && IsSame(*worker.releasing, report.key())) return;
   if (!worker.holds || !IsSame(*worker.holds, report.key())) {
     Note(LogLevel::kInfo,
-         absl::StrCat("a report of ", Describe(report.key()), " changes nothing: the worker holds ",
-                      worker.holds ? Describe(*worker.holds) : "no stage"),
+         absl::StrCat("a report of ", ToString(report.key()), " changes nothing: the worker holds ",
+                      worker.holds ? ToString(*worker.holds) : "no stage"),
          report.key().job_id(), worker.name);
     if (!worker.holds && !worker.releasing) {
       Release(worker, report.key(), "the stage is nobody's any more", now);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/config/stage_key.h"
 #include "coordinator/job/effects.h"
 #include "coordinator/job/failure.h"
 #include "coordinator/job/progress.h"
@@ -41,10 +42,6 @@ struct StageRecord {
   std::map<uint64_t, v1::CheckpointPart> parts;  // by update; not yet committed
   std::optional<CommandInFlight> in_flight;
 };
-
-inline bool IsSame(const v1::StageKey& a, const v1::StageKey& b) {
-  return a.job_id() == b.job_id() && a.generation() == b.generation() && a.stage() == b.stage();
-}
 
 struct JobRecord {
   StoredJob stored;  // stored.job.stages is filled by ToProto only

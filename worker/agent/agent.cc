@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/config/stage_key.h"
 #include "common/rpc/backoff.h"
 #include "common/telemetry/log.h"
 
@@ -27,15 +28,6 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   // Not the connection of an earlier channel, with its backoff: the agent's decides when to dial.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-std::string Describe(const v1::StageKey& key) {
-  return absl::StrCat("stage ", key.stage(), " of job ", key.job_id(), ", generation ",
-                      key.generation());
-}
-
-bool IsSame(const v1::StageKey& a, const v1::StageKey& b) {
-  return a.job_id() == b.job_id() && a.generation() == b.generation() && a.stage() == b.stage();
 }
 
 }  // namespace
@@ -278,7 +270,7 @@ absl::Status Agent::Prepare(const v1::PrepareStage& command) {
                               held->key().generation() < command.key().generation();
     if (!is_successor) {
       return absl::FailedPreconditionError(
-          absl::StrCat("worker ", options_.worker_name, " still holds ", Describe(held->key())));
+          absl::StrCat("worker ", options_.worker_name, " still holds ", ToString(held->key())));
     }
     (void)Release(held->key());
     held.reset();
@@ -316,8 +308,8 @@ absl::StatusOr<std::shared_ptr<StageSession>> Agent::Find(const v1::StageKey& ke
   std::shared_ptr<StageSession> held = session();
   if (held != nullptr && IsSame(held->key(), key)) return held;
   return absl::FailedPreconditionError(
-      absl::StrCat("worker ", options_.worker_name, " does not hold ", Describe(key), "; it ",
-                   held == nullptr ? "is idle" : absl::StrCat("holds ", Describe(held->key()))));
+      absl::StrCat("worker ", options_.worker_name, " does not hold ", ToString(key), "; it ",
+                   held == nullptr ? "is idle" : absl::StrCat("holds ", ToString(held->key()))));
 }
 
 std::shared_ptr<StageSession> Agent::session() const {
