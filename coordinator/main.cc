@@ -91,7 +91,7 @@ absl::Status RunCoordinator(const Flags& flags, const sigset_t& signals) {
   if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
     return logging;
   }
-  if (flags.report_interval_seconds * 2 > flags.lease_seconds) {
+  if (!(flags.report_interval_seconds * 2 <= flags.lease_seconds)) {  // neither of them is NaN
     return absl::InvalidArgumentError(
         absl::StrCat("--report-interval-seconds is ", flags.report_interval_seconds,
                      "; expected at most half of --lease-seconds, which is ", flags.lease_seconds));

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/rpc/address.h"
 #include "common/rpc/version.h"
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics_server.h"
@@ -55,7 +56,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
   app.add_option("--threads", flags.threads,
                  "compute threads of a job that names none; 0: one a core")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->capture_default_str();
   app.add_option("--log-format", flags.log_format, "text or json")->capture_default_str();
@@ -95,7 +97,30 @@ void KeepFreedMemory() {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
+absl::Status CheckFlags(const Flags& flags) {
+  constexpr size_t kMaxNameBytes = 128;
+  if (flags.name.empty() || flags.name.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--name has ", flags.name.size(), " bytes; expected 1..", kMaxNameBytes));
+  }
+  if (!(flags.drain_seconds >= 0 && flags.drain_seconds <= 86400 * 365.0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--drain-seconds is ", flags.drain_seconds, "; expected 0 to a year"));
+  }
+  const auto check = [](absl::string_view flag, const std::string& address) {
+    const absl::Status parsed = ParseHostPort(address).status();
+    return absl::Status(parsed.code(), absl::StrCat(flag, ": ", parsed.message()));
+  };
+  absl::Status status = check("--coordinator", flags.coordinator);
+  status.Update(check("--data-listen", flags.data_listen));
+  if (!flags.data_advertise.empty()) {
+    status.Update(check("--data-advertise", absl::StrCat(flags.data_advertise, ":1")));
+  }
+  return status;
+}
+
 absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
+  if (absl::Status valid = CheckFlags(flags); !valid.ok()) return valid;
   if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
     return logging;
   }
@@ -159,5 +184,5 @@ int main(int argc, char** argv) {
   const absl::Status status = paci::RunWorker(flags, signals);
   if (status.ok()) return 0;
   std::fprintf(stderr, "paci-worker: %s\n", std::string(status.message()).c_str());
-  return 1;
+  return absl::IsInvalidArgument(status) ? 2 : 1;
 }

@@ -181,12 +181,17 @@ bool Controller::CompleteIfDone(JobRecord& record, absl::Time now) {
     }
     return false;
   }
-  Change(record, JobTrigger::kComplete,
-         absl::StrCat("every stage finished ", updates, " updates",
-                      has_checkpoint
-                          ? absl::StrCat("; the last checkpoint is ", record.job().checkpoint())
-                          : ""),
-         now);
+  uint64_t skipped = 0;
+  for (const StageRecord& stage : record.stages) skipped += stage.status.skipped_updates();
+  std::string reason = absl::StrCat("every stage finished ", updates, " updates");
+  if (skipped > 0) {
+    absl::StrAppend(&reason, ", of which the stages skipped ", skipped,
+                    " in all, their gradients not being finite");
+  }
+  if (has_checkpoint) {
+    absl::StrAppend(&reason, "; the last checkpoint is ", record.job().checkpoint());
+  }
+  Change(record, JobTrigger::kComplete, reason, now);
   return true;
 }
 

@@ -198,6 +198,13 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   for (const v1::CheckpointPart& part : report.checkpoints()) {
     if (part.update() > record.stored.settled_update) stage.parts[part.update()] = part;
   }
+  if (assigned.skipped_updates() == 0 && stage.status.skipped_updates() > 0) {
+    AddEvent(record, "UpdateSkipped",
+             absl::StrCat("stage ", index, " on worker ", assigned.worker_name(),
+                          " skipped an update around update ", stage.status.updates(),
+                          ": a gradient was not finite; its weights are as before"),
+             now);
+  }
   UpdateProgress(record, now);
   MarkChanged(record);
   if (state == v1::STAGE_STATE_FAILED) {

@@ -20,7 +20,8 @@ constexpr size_t kMaxBatch = 512;
 void LogEffects(const Effects& effects) {
   for (const v1::Event& event : effects.writes.events) {
     const bool is_bad = event.type() == "Failed" || event.type() == "StageFailed" ||
-                        event.type() == "StageLost" || event.type() == "CheckpointFailed";
+                        event.type() == "StageLost" || event.type() == "CheckpointFailed" ||
+                        event.type() == "UpdateSkipped";
     Log(is_bad ? LogLevel::kWarning : LogLevel::kInfo, event.reason(),
         {{"event", event.type()}, {"job", event.job_id()}, {"generation", event.generation()}});
   }

@@ -63,6 +63,11 @@ JobStore::JobStore(std::string path, FileLock lock, Database database)
     : path_(std::move(path)), lock_(std::move(lock)), database_(std::move(database)) {}
 
 absl::StatusOr<std::unique_ptr<JobStore>> JobStore::Open(const std::string& path) {
+  // SQLite would keep these in memory.
+  if (path.empty() || path[0] == ':') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("store \"", path, "\": expected the name of a file"));
+  }
   absl::StatusOr<FileLock> lock = FileLock::Take(absl::StrCat(path, ".lock"));
   if (!lock.ok()) {
     const bool is_taken = absl::IsFailedPrecondition(lock.status());

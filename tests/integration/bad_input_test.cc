@@ -100,9 +100,20 @@ train: {updates: many}
 
 TEST_F(BadInput, ACheckpointFolderThatCannotBeMadeFailsItsJobNamingIt) {
   const std::string file = Write("file", "not a folder");
-  EXPECT_THAT(FailureOf({absl::StrCat("checkpoint.dir=", file, "/checkpoints")}),
-              AllOf(HasSubstr("on worker "), HasSubstr(file + "/checkpoints"),
-                    HasSubstr("Not a directory")));
+  const v1::Job job = cluster_.AwaitState(
+      cluster_.Submit(job_file_, {absl::StrCat("checkpoint.dir=", file, "/checkpoints")}),
+      v1::JOB_STATE_FAILED);
+  EXPECT_THAT(job.reason(), AllOf(HasSubstr("on worker "), HasSubstr(file + "/checkpoints"),
+                                  HasSubstr("Not a directory")));
+  EXPECT_EQ(job.progress().updates(), 0) << "it is noticed before anything is trained";
+}
+
+TEST_F(BadInput, ARunThatDivergesSaysThatItSkippedUpdates) {
+  const std::vector<std::string> settings = {"optimizer.lr=1e30", "optimizer.clip_norm=0",
+                                             "optimizer.warmup_updates=0"};
+  const v1::Job job =
+      cluster_.AwaitState(cluster_.Submit(job_file_, settings), v1::JOB_STATE_COMPLETED);
+  EXPECT_THAT(job.reason(), HasSubstr(" skipped "));
 }
 
 TEST_F(BadInput, AFullDiskFailsTheJobAndLeavesNoCheckpointThatLooksComplete) {

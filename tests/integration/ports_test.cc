@@ -43,6 +43,27 @@ TEST(Taken, APortIsAnErrorThatNamesIt) {
   }
 }
 
+TEST(Flags, ThatCannotBeRightAreUsageErrors) {
+  const TestFolder folder;
+  const std::string store = folder.path() + "/store.db";
+  const std::vector<std::vector<std::string>> lines = {
+      {"paci-worker", "--coordinator", "foo"},
+      {"paci-worker", "--name", ""},
+      {"paci-worker", "--threads", "100000"},
+      {"paci-worker", "--drain-seconds", "nan"},
+      {"paci-worker", "--data-advertise", "bad host"},
+      {"paci-coordinator", "--store", store, "--listen", "127.0.0.1:0", "--lease-seconds", "nan"},
+      {"paci-coordinator", "--store", "", "--listen", "127.0.0.1:0"},
+      {"paci-coordinator", "--store", ":memory:", "--listen", "127.0.0.1:0"},
+  };
+  for (const std::vector<std::string>& line : lines) {
+    const CommandResult result =
+        Process(line[0], std::vector<std::string>(line.begin() + 1, line.end())).Wait();
+    EXPECT_EQ(result.code, 2) << testing::PrintToString(line) << result.err;
+    EXPECT_NE(result.err, "") << testing::PrintToString(line);
+  }
+}
+
 TEST(Taken, AStoreIsAnErrorThatNamesItsHolder) {
   LocalCluster cluster;
   const CommandResult second = Process("paci-coordinator", {"--listen", "127.0.0.1:0", "--store",

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/config/stage_key.h"
 #include "common/rpc/backoff.h"
+#include "common/rpc/status.h"
 #include "common/telemetry/log.h"
 
 namespace paci {
@@ -49,48 +50,54 @@ void Agent::Run() {
                   std::hash<std::string>()(options_.worker_id));
   bool is_first = true;
   for (;;) {
-    const bool was_welcomed = Serve();
+    const Served served = Serve();
     absl::MutexLock lock(&mutex_);
     if (has_left_) return;
-    if (was_welcomed) backoff.Reset();
+    if (served.was_welcomed) backoff.Reset();
     const absl::Duration delay = backoff.Next();
     // Once an outage, so that a wrong address is seen and a long absence does not fill the log.
-    const bool is_news = was_welcomed || is_first;
+    const bool is_news = served.was_welcomed || is_first;
     is_first = false;
     Log(is_news ? LogLevel::kWarning : LogLevel::kInfo,
-        "the coordinator cannot be reached; dialling until it can",
-        {{"coordinator", options_.coordinator}, {"delay", absl::FormatDuration(delay)}});
+        absl::IsUnavailable(served.end) ? "the coordinator cannot be reached; dialling until it can"
+                                        : "the coordinator ended the stream; dialling again",
+        {{"coordinator", options_.coordinator},
+         {"why", served.end.ToString()},
+         {"delay", absl::FormatDuration(delay)}});
     mutex_.AwaitWithTimeout(absl::Condition(&has_left_), delay);
     if (has_left_) return;
   }
 }
 
-bool Agent::Serve() {
+Agent::Served Agent::Serve() {
   grpc::ClientContext context;
   {
     absl::MutexLock lock(&mutex_);
-    if (has_left_) return false;
+    if (has_left_) return {};
     context_ = &context;
     is_stream_over_ = false;
     outgoing_.clear();
   }
-  bool was_welcomed = false;
+  Served served;
   {
     // A channel a dial: one that has failed is looked at again only every 5 s while no call waits.
     const auto stub = v1::WorkerService::NewStub(MakeChannel(options_.coordinator));
     const std::unique_ptr<Stream> stream = stub->Connect(&context);
     std::thread writer([&] { Write(*stream); });
     pthread_setname_np(writer.native_handle(), "paci-report");
-    Read(*stream, was_welcomed);
-    EndStream();
+    Read(*stream, served.was_welcomed);
+    {
+      // Not cancelled: the coordinator may have said why.
+      absl::MutexLock lock(&mutex_);
+      is_stream_over_ = true;
+    }
     writer.join();
-    const grpc::Status status = stream->Finish();
-    LogDebug("the control stream ended", {{"code", static_cast<int>(status.error_code())},
-                                          {"message", status.error_message()}});
+    served.end = FromGrpcStatus(stream->Finish());
+    if (served.end.ok()) served.end = absl::UnavailableError("it said goodbye");
   }
   absl::MutexLock lock(&mutex_);
   context_ = nullptr;
-  return was_welcomed;
+  return served;
 }
 
 void Agent::EndStream() {

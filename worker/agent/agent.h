@@ -54,8 +54,12 @@ class Agent {
  private:
   using Stream = grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>;
 
-  // One stream from dial to end. True if the coordinator greeted us.
-  bool Serve();
+  struct Served {
+    bool was_welcomed = false;  // the coordinator greeted us
+    absl::Status end;           // why the stream is over
+  };
+  // One stream from dial to end.
+  Served Serve();
   void Read(Stream& stream, bool& was_welcomed);
   // Writes reports, results and heartbeats until the stream is over.
   void Write(Stream& stream);

@@ -113,6 +113,14 @@ absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint&
   return absl::OkStatus();
 }
 
+absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id) {
+  const std::string folder = absl::StrCat(spec.checkpoint().dir(), "/", job_id);
+  if (absl::Status made = MakeFolders(folder); !made.ok()) return made;
+  // Gone again with the object.
+  absl::StatusOr<std::unique_ptr<DurableFile>> tried = DurableFile::Create(folder, "tried");
+  return tried.ok() ? (*tried)->Append("tried") : tried.status();
+}
+
 absl::Status VerifyCheckpoint(const std::string& directory) {
   const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
   if (!manifest.ok()) return manifest.status();

@@ -38,6 +38,9 @@ absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint6
 // has another size, or a unit has no weights; or a newer generation has committed this update.
 absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command);
 
+// OK if a checkpoint of this job could be written: its folder is made and tried with a file.
+absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id);
+
 // Reads all of a complete checkpoint and compares checksums; DATA_LOSS names the first bad file.
 absl::Status VerifyCheckpoint(const std::string& directory);
 

@@ -210,6 +210,11 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
   };
   return Guard(what, [&]() -> absl::StatusOr<std::unique_ptr<StageCompute>> {
     at::set_num_threads(static_cast<int>(threads));
+    // Now, not after hours of training.
+    if (!spec.checkpoint().dir().empty()) {
+      const absl::Status tried = TryFolder(spec, command.key().job_id());
+      if (!tried.ok()) return tried;
+    }
     std::unique_ptr<BatchSource> batches;
     const uint32_t stage = command.key().stage();
     if (stage == 0 || stage + 1 == spec.pipeline().stages()) {

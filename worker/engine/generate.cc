@@ -27,7 +27,8 @@ at::Tensor Window(const std::string& text, size_t context) {
 // Of `logits` [vocabulary], among the ids that are bytes.
 int64_t Sample(const at::Tensor& logits, double temperature, at::Generator& generator) {
   const at::Tensor bytes = logits.narrow(0, 0, 256);
-  if (temperature == 0) return bytes.argmax().item<int64_t>();
+  // Below, the quotient leaves float32, and the likeliest is all there is to draw.
+  if (temperature < 1e-3) return bytes.argmax().item<int64_t>();
   const at::Tensor probabilities = at::softmax(bytes / temperature, 0);
   return at::multinomial(probabilities, 1, /*replacement=*/true, generator).item<int64_t>();
 }

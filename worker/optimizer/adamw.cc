@@ -4,7 +4,8 @@
 
 namespace paci {
 
-AdamW::AdamW(const v1::OptimizerSpec& spec, std::vector<Parameter> parameters) : spec_(spec) {
+AdamW::AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters)
+    : spec_(spec) {
   groups_[1].weight_decay = spec.weight_decay();
   for (const Parameter& parameter : parameters) {
     const size_t index = parameter.decays ? 1 : 0;

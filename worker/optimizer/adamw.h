@@ -22,7 +22,7 @@ namespace paci {
 // Single-threaded. Throws what LibTorch throws.
 class AdamW {
  public:
-  AdamW(const v1::OptimizerSpec& spec, std::vector<Parameter> parameters);
+  AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters);
 
   // REQUIRES: every parameter has a gradient.
   void Step(double learning_rate);

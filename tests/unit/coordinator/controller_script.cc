@@ -198,6 +198,8 @@ void ControllerScript::Report(const Words& words) {
   report.mutable_status()->set_state(state);
   report.mutable_status()->set_updates(GetNumber(words, "updates", report.status().updates()));
   report.mutable_status()->set_error(absl::StrReplaceAll(Get(words, "error"), {{":", ": "}}));
+  report.mutable_status()->set_skipped_updates(
+      GetNumber(words, "skipped", report.status().skipped_updates()));
   report.set_held(Has(words, "held"));
   const std::vector<std::string> range = absl::StrSplit(Get(words, "points", "1-0"), '-');
   for (uint64_t i = std::stoul(range[0]); i <= std::stoul(range[1]); ++i) {
