@@ -36,7 +36,9 @@ def key(files: list[pathlib.Path]) -> str:
 
 
 def check(build: str, source: str) -> str:
-    done = subprocess.run(["clang-tidy-14", "--quiet", "-p", build, source], capture_output=True, text=True)
+    # The analyzer follows paths through the code, a third of the time, and what is wrong on a path of a test fails it.
+    checks = ["--checks=-clang-analyzer-*"] if "/tests/" in source else []
+    done = subprocess.run(["clang-tidy-14", "--quiet", *checks, "-p", build, source], capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stdout + done.stderr[-2000:]
 
 
