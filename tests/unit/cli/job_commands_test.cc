@@ -72,7 +72,8 @@ TEST(Submit, SendsTheOverriddenSpec) {
 }
 
 // Answers GetJob with `now`, and a stream with each of `stream`.
-void Play(ScriptedCoordinator* coordinator, const v1::Job& now, std::vector<v1::Job> stream) {
+void Play(ScriptedCoordinator* coordinator, const v1::Job& now,
+          const std::vector<v1::Job>& stream) {
   coordinator->get = [now](const v1::GetJobRequest&, v1::Job* job) {
     *job = now;
     return grpc::Status::OK;
