@@ -4,8 +4,6 @@
 #include <signal.h>
 #include <sys/random.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +12,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/daemon/daemon.h"
 #include "common/rpc/version.h"
 #include "common/telemetry/log.h"
 #include "coordinator/service/server.h"
@@ -55,15 +54,6 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->capture_default_str();
   app.add_option("--log-format", flags.log_format, "text or json")->capture_default_str();
-}
-
-// Signals come to the main thread, which waits for them; the others never see one.
-sigset_t BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
 }
 
 // What gRPC says goes where everything goes; our own errors tell the user.
@@ -130,13 +120,6 @@ int main(int argc, char** argv) {
   CLI::App app("paci-coordinator keeps the jobs and gives their stages to workers.");
   paci::Flags flags;
   paci::AddFlags(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  const absl::Status status = paci::RunCoordinator(flags, signals);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "paci-coordinator: %s\n", std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  return paci::RunDaemon("paci-coordinator", app, argc, argv,
+                         [&] { return paci::RunCoordinator(flags, signals); });
 }

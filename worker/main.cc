@@ -5,9 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/daemon/daemon.h"
 #include "common/rpc/address.h"
 #include "common/rpc/version.h"
 #include "common/telemetry/log.h"
@@ -65,15 +64,6 @@ void AddFlags(CLI::App& app, Flags& flags) {
          "--drain-seconds", flags.drain_seconds,
          "on SIGTERM, how long to go on with the stage at hand; a second signal ends it now")
       ->capture_default_str();
-}
-
-// Signals come to one thread that waits for them; the others never see one.
-sigset_t BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
 }
 
 // SIGINT or SIGTERM: leave in order; patience over or a second one: leave now. SIGUSR1: the agent
@@ -176,13 +166,6 @@ int main(int argc, char** argv) {
   CLI::App app("paci-worker holds one stage at a time of the pipelines that a coordinator runs.");
   paci::Flags flags;
   paci::AddFlags(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  const absl::Status status = paci::RunWorker(flags, signals);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "paci-worker: %s\n", std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  return paci::RunDaemon("paci-worker", app, argc, argv,
+                         [&] { return paci::RunWorker(flags, signals); });
 }

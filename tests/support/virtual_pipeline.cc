@@ -131,6 +131,20 @@ class Driver {
 
 }  // namespace
 
+std::vector<int64_t> IndicesOf(const std::vector<Action>& trace, ActionKind kind) {
+  std::vector<int64_t> indices;
+  for (const Action& action : trace) {
+    if (action.kind == kind) indices.push_back(action.index);
+  }
+  return indices;
+}
+
+std::vector<int64_t> CountTo(int64_t count) {
+  std::vector<int64_t> numbers(count);
+  for (int64_t i = 0; i < count; ++i) numbers[i] = i;
+  return numbers;
+}
+
 VirtualRun RunVirtualPipeline(const ScheduleConfig& config, const VirtualCosts& costs) {
   return Driver(config, costs).Run();
 }

@@ -33,6 +33,11 @@ struct VirtualRun {
   absl::Status broken;  // the first invariant that did not hold
 };
 
+// The indices of the actions of one kind, in their order.
+std::vector<int64_t> IndicesOf(const std::vector<Action>& trace, ActionKind kind);
+// 0, 1 ... count - 1
+std::vector<int64_t> CountTo(int64_t count);
+
 VirtualRun RunVirtualPipeline(const ScheduleConfig& config, const VirtualCosts& costs);
 
 }  // namespace paci

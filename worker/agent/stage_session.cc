@@ -225,14 +225,12 @@ absl::StatusOr<int64_t> StageSession::Hold(const v1::HoldStage& command) {
 }
 
 absl::Status StageSession::Commit(const v1::CommitCheckpoint& command) {
-  absl::Status committed = engine_->CommitCheckpoint(command_.spec(), command);
-  if (committed.ok()) monitor_.OnCommitted(command.update());
-  return committed;
+  return engine_->CommitCheckpoint(command_.spec(), command);
 }
 
 void StageSession::OnReportStored(const v1::ReportAck& ack) {
   monitor_.OnReportStored(ack.sequence());
-  monitor_.OnCommitted(ack.settled_update());
+  monitor_.OnSettled(ack.settled_update());
 }
 
 void StageSession::Stop(const absl::Status& reason) {

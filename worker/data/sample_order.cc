@@ -3,23 +3,14 @@
 #include <algorithm>
 #include <bit>
 
+#include "worker/data/mix.h"
+
 namespace paci {
 namespace {
 
 constexpr int kRounds = 6;
 // A network of fewer bits reaches few of the possible orders.
 constexpr int kMinHalfBits = 4;
-
-// The finalizer of SplitMix64: every bit of the result depends on every bit of `x`.
-uint64_t Mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
-uint64_t Combine(uint64_t key, uint64_t value) {
-  return Mix(key + 0x9e3779b97f4a7c15 * (value + 1));
-}
 
 }  // namespace
 
@@ -31,7 +22,7 @@ SampleOrder::SampleOrder(uint64_t seed, int64_t sequences)
 
 int64_t SampleOrder::Sequence(int64_t sample) const {
   const uint64_t position = static_cast<uint64_t>(sample);
-  const uint64_t epoch_key = Combine(seed_, position / sequences_);
+  const uint64_t epoch_key = CombineKeys(seed_, position / sequences_);
   // The network permutes a power of four at least as large as `sequences_`. Walking its cycle until
   // it comes back below `sequences_` is a permutation of those.
   uint64_t sequence = position % sequences_;
@@ -47,7 +38,7 @@ uint64_t SampleOrder::Shuffle(uint64_t position, uint64_t epoch_key) const {
   uint64_t left = position >> half_bits_;
   uint64_t right = position & mask;
   for (int round = 0; round < kRounds; ++round) {
-    const uint64_t mixed = left ^ (Combine(Combine(epoch_key, round), right) & mask);
+    const uint64_t mixed = left ^ (CombineKeys(CombineKeys(epoch_key, round), right) & mask);
     left = right;
     right = mixed;
   }

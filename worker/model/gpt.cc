@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "worker/data/mix.h"
 
 namespace paci {
 namespace {
@@ -200,15 +201,7 @@ std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, u
 }
 
 uint64_t MixSeed(uint64_t seed, uint64_t a, uint64_t b) {
-  uint64_t mixed = seed;
-  for (const uint64_t word : {a, b}) {
-    // splitmix64
-    mixed += 0x9e3779b97f4a7c15 * (word + 1);
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-    mixed ^= mixed >> 31;
-  }
-  return mixed;
+  return CombineKeys(CombineKeys(seed, a), b);
 }
 
 at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets) {

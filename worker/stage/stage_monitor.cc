@@ -141,7 +141,7 @@ void StageMonitor::OnReportStored(uint64_t sequence) {
   }
 }
 
-void StageMonitor::OnCommitted(uint64_t update) {
+void StageMonitor::OnSettled(uint64_t update) {
   absl::MutexLock lock(&mutex_);
   const auto is_committed = [update](const v1::CheckpointPart& p) { return p.update() <= update; };
   checkpoints_.erase(std::remove_if(checkpoints_.begin(), checkpoints_.end(), is_committed),

@@ -53,8 +53,8 @@ class StageMonitor {
   v1::StageReport MakeReport();
   // Reports up to `sequence` are stored at the other end: their records need not be said again.
   void OnReportStored(uint64_t sequence);
-  // The checkpoint of `update` has its manifest.
-  void OnCommitted(uint64_t update);
+  // Checkpoints up to `update` are committed or given up: their parts need not be said again.
+  void OnSettled(uint64_t update);
 
  private:
   // Keeps a report well below a message's limit of 4 MiB.

@@ -39,20 +39,6 @@ ScheduleConfig RandomConfig() {
   return config;
 }
 
-std::vector<int64_t> IndicesOf(const std::vector<Action>& trace, ActionKind kind) {
-  std::vector<int64_t> indices;
-  for (const Action& action : trace) {
-    if (action.kind == kind) indices.push_back(action.index);
-  }
-  return indices;
-}
-
-std::vector<int64_t> CountTo(int64_t count) {
-  std::vector<int64_t> numbers(count);
-  for (int64_t i = 0; i < count; ++i) numbers[i] = i;
-  return numbers;
-}
-
 RC_GTEST_PROP(Schedule, FinishesWithEveryMicroBatchOnceAndInOrder, ()) {
   const ScheduleConfig config = RandomConfig();
   const VirtualRun run = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));

@@ -26,20 +26,6 @@ RuntimeShape RandomShape() {
   return shape;
 }
 
-std::vector<int64_t> IndicesOf(const std::vector<Action>& trace, ActionKind kind) {
-  std::vector<int64_t> indices;
-  for (const Action& action : trace) {
-    if (action.kind == kind) indices.push_back(action.index);
-  }
-  return indices;
-}
-
-std::vector<int64_t> CountTo(int64_t count) {
-  std::vector<int64_t> numbers(count);
-  for (int64_t i = 0; i < count; ++i) numbers[i] = i;
-  return numbers;
-}
-
 // Measured from what a stage did, not from what it says of itself.
 struct Measured {
   int64_t max_in_flight = 0;

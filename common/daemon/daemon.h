@@ -1,0 +1,24 @@
+#pragma once
+
+// common/daemon: what the main()s of the daemons share. Only they may depend on it. Guards: a bad
+// command line ends with 2 and a failure with 1, each with one line on stderr.
+
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace paci {
+
+// SIGINT, SIGTERM and SIGUSR1 come to the one thread that waits for them; those started after this
+// never see one.
+sigset_t BlockSignals();
+
+// Parses the command line of `app`, calls `run`, and returns the exit code of the process.
+int RunDaemon(const std::string& name, CLI::App& app, int argc, char** argv,
+              const std::function<absl::Status()>& run);
+
+}  // namespace paci
