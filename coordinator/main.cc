@@ -48,7 +48,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
   app.add_option("--report-interval-seconds", flags.report_interval_seconds,
-                 "how often workers report; less than half of the lease")
+                 "how often workers report; at most half of the lease")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 600.0));
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")

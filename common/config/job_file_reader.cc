@@ -20,6 +20,11 @@ constexpr size_t kMaxProblems = 50;
 
 bool IsSection(absl::string_view name) { return absl::c_linear_search(JobSections(), name); }
 
+const JobKey& FirstKeyOf(absl::string_view section) {
+  const absl::Span<const JobKey> keys = JobKeys();
+  return *absl::c_find_if(keys, [&](const JobKey& key) { return key.section() == section; });
+}
+
 // A name from the file, fit for one line of an error.
 std::string Shown(const std::string& name) {
   const std::string quoted = Quote(name);
@@ -105,12 +110,9 @@ void JobFileReader::ReadSection(const std::string& section, const YamlNode& valu
   if (value.kind == YamlNode::Kind::kNull) return;
   if (value.kind != YamlNode::Kind::kMap) {
     unreadable_sections_.insert(section);
-    const absl::Span<const JobKey> keys = JobKeys();
-    const auto is_below = [&](const JobKey& key) { return key.section() == section; };
-    const JobKey& first = *absl::c_find_if(keys, is_below);
-    Add(PlaceOf(value), section,
-        absl::StrCat("is a section; expected keys below it, such as ", first.name()));
-    return;
+    return Add(
+        PlaceOf(value), section,
+        absl::StrCat("is a section; expected keys below it, such as ", FirstKeyOf(section).name()));
   }
   for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
     ReadKey(section, value.items[i], value.items[i + 1]);
@@ -161,6 +163,11 @@ void JobFileReader::Override(const std::string& assignment) {
   }
   const std::string path = assignment.substr(0, equals);
   const JobKey* key = FindJobKey(path);
+  if (IsSection(path)) {
+    return Add(PlaceOfOverride(assignment), "",
+               absl::StrCat(path, " is a section; expected one of its keys, such as ",
+                            FirstKeyOf(path).path, "=VALUE"));
+  }
   if (key == nullptr) {
     const size_t dot = path.find('.');
     const std::string section = dot == std::string::npos ? "" : path.substr(0, dot);

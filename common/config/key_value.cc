@@ -1,5 +1,6 @@
 #include "common/config/key_value.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -140,9 +141,12 @@ std::string PrintRange(const Range& range, bool is_whole) {
 }  // namespace
 
 std::string Quote(absl::string_view text) {
-  const bool is_long = text.size() > kMaxQuoted;
-  return absl::StrCat("\"", absl::Utf8SafeCEscape(text.substr(0, kMaxQuoted)),
-                      is_long ? "...\"" : "\"");
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  size_t shown = std::min(text.size(), kMaxQuoted);
+  // Never half a character, however it is encoded.
+  while (shown > 0 && shown < text.size() && continues(text[shown])) --shown;
+  return absl::StrCat("\"", absl::Utf8SafeCEscape(text.substr(0, shown)),
+                      shown < text.size() ? "...\"" : "\"");
 }
 
 std::string PrintNumber(double value) {
@@ -199,8 +203,9 @@ ParsedValue ParseKeyValue(const JobKey& key, const std::string& text) {
       return ParseCount(key, text);
     case KeyType::kCounts: {
       absl::string_view items = text;
-      absl::ConsumePrefix(&items, "[");
-      absl::ConsumeSuffix(&items, "]");
+      if (absl::ConsumePrefix(&items, "[") != absl::ConsumeSuffix(&items, "]")) {
+        return Wrong(key, text, "not a list");
+      }
       const std::vector<std::string> split = absl::StrSplit(items, ',', absl::SkipWhitespace());
       return ParseKeyList(key, split);
     }

@@ -93,7 +93,7 @@ class ReceiveChannel {
 // How a transport authenticates and checks one link.
 struct LinkOptions {
   std::string secret;     // shared by the job's stages for this generation; never sent
-  bool checksums = true;  // xxh3 of each payload in its frame header
+  bool checksums = true;  // xxh3 of each payload in its frame
 };
 
 // Makes channels, which outlive it. Thread-safe. The sending side dials; the receiving side must

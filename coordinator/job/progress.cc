@@ -50,6 +50,10 @@ void UpdateProgress(JobRecord& record, absl::Time now) {
   progress.set_updates(updates);
   progress.set_tokens(updates * tokens_per_update);
 
+  // The rate is of what all stages say now, not of what one of them said before the coordinator's
+  // last start.
+  const auto is_awaited = [](const StageRecord& stage) { return stage.is_awaited; };
+  if (std::any_of(record.stages.begin(), record.stages.end(), is_awaited)) return;
   const uint64_t tokens_begun = micro_batches * tokens_per_micro_batch;
   const uint64_t tokens_in_all = spec.train().updates() * tokens_per_update;
   record.token_rate.Add(now, tokens_begun);

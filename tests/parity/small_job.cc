@@ -80,7 +80,8 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
 }
 
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
-                std::optional<uint64_t> delay_seed) {
+                std::optional<uint64_t> delay_seed,
+                const std::function<void(uint32_t)>& on_thread) {
   spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(units_per_stage.size()));
   const std::shared_ptr<InprocHub> hub = MakeInprocHub();
   std::vector<std::unique_ptr<Transport>> owned;
@@ -93,8 +94,10 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
     }
     transports.push_back(owned.back().get());
   }
-  const std::unique_ptr<Engine> engine = MakeStageEngine(
-      [](const v1::PrepareStage& command) { return MakeTorchCompute(command, /*threads=*/1); });
+  const std::unique_ptr<Engine> engine = MakeStageEngine([&](const v1::PrepareStage& command) {
+    if (on_thread) on_thread(command.key().stage());
+    return MakeTorchCompute(command, /*threads=*/1);
+  });
   RunResult result;
   for (const v1::StageReport& report :
        RunPipeline(spec, units_per_stage, transports, engine.get())) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,9 +40,10 @@ struct RunResult {
 };
 
 // Trains `spec` over stages with so many units each, on threads of this process. `delay_seed`: the
-// network holds every frame for a random while; nullopt: it does not. Fails the test if a stage
-// fails.
+// network holds every frame for a random while; nullopt: it does not. `on_thread`: called on each
+// stage's thread, with its stage, before that has built anything. Fails the test if a stage fails.
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
-                std::optional<uint64_t> delay_seed = std::nullopt);
+                std::optional<uint64_t> delay_seed = std::nullopt,
+                const std::function<void(uint32_t)>& on_thread = nullptr);
 
 }  // namespace paci

@@ -1,11 +1,13 @@
 #include "worker/checkpoint/checkpoint.h"
 
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/checksum/checksum.h"
 #include "common/config/checkpoint_directory.h"
-#include "worker/checkpoint/checksum.h"
 #include "worker/checkpoint/durable_file.h"
 #include "worker/checkpoint/mapped_file.h"
 #include "worker/checkpoint/retention.h"
@@ -73,6 +75,32 @@ void RemovePartialFiles(const std::string& directory) {
   }
 }
 
+absl::Status VerifyFile(const std::string& path, const v1::CheckpointFile& expected) {
+  const auto file = MappedFile::Open(path);
+  if (!file.ok()) return file.status();
+  Checksum checksum;
+  checksum.Add((*file)->bytes());
+  if ((*file)->bytes().size() == expected.size_bytes() && checksum.Text() == expected.checksum()) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat(path, " is damaged: it has ", (*file)->bytes().size(),
+                                          " bytes and checksum ", checksum.Text(),
+                                          "; the manifest says ", expected.size_bytes(),
+                                          " bytes and ", expected.checksum()));
+}
+
+template <typename Predicate>
+absl::Status VerifyFiles(const std::string& directory, const Predicate& is_wanted) {
+  const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
+  if (!manifest.ok()) return manifest.status();
+  for (const v1::CheckpointFile& file : manifest->files) {
+    if (!is_wanted(file)) continue;
+    const absl::Status valid = VerifyFile(absl::StrCat(directory, "/", file.path()), file);
+    if (!valid.ok()) return valid;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint64_t update,
@@ -122,23 +150,14 @@ absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id) {
 }
 
 absl::Status VerifyCheckpoint(const std::string& directory) {
-  const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
-  if (!manifest.ok()) return manifest.status();
-  for (const v1::CheckpointFile& expected : manifest->files) {
-    const auto file = MappedFile::Open(absl::StrCat(directory, "/", expected.path()));
-    if (!file.ok()) return file.status();
-    Checksum checksum;
-    checksum.Add((*file)->bytes());
-    if ((*file)->bytes().size() == expected.size_bytes() &&
-        checksum.Text() == expected.checksum()) {
-      continue;
-    }
-    return absl::DataLossError(
-        absl::StrCat((*file)->path(), " is damaged: it has ", (*file)->bytes().size(),
-                     " bytes and checksum ", checksum.Text(), "; the manifest says ",
-                     expected.size_bytes(), " bytes and ", expected.checksum()));
-  }
-  return absl::OkStatus();
+  return VerifyFiles(directory, [](const v1::CheckpointFile&) { return true; });
+}
+
+absl::Status VerifyWeights(const std::string& directory) {
+  return VerifyFiles(directory, [](const v1::CheckpointFile& file) {
+    const std::optional<UnitFile> unit_file = ParseUnitFileName(file.path());
+    return unit_file && unit_file->kind == UnitFileKind::kWeights;
+  });
 }
 
 absl::StatusOr<SafetensorsFile> OpenWeights(const std::string& directory, uint32_t unit) {

@@ -43,6 +43,8 @@ absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id);
 
 // Reads all of a complete checkpoint and compares checksums; DATA_LOSS names the first bad file.
 absl::Status VerifyCheckpoint(const std::string& directory);
+// Of its weights alone.
+absl::Status VerifyWeights(const std::string& directory);
 
 absl::StatusOr<SafetensorsFile> OpenWeights(const std::string& directory, uint32_t unit);
 absl::StatusOr<SafetensorsFile> OpenOptimizer(const std::string& directory, uint32_t unit);

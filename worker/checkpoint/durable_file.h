@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/checksum/checksum.h"
 #include "paci/v1/worker.pb.h"
-#include "worker/checkpoint/checksum.h"
 
 namespace paci {
 

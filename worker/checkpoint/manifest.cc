@@ -10,7 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "worker/checkpoint/checksum.h"
+#include "common/checksum/checksum.h"
 #include "worker/checkpoint/mapped_file.h"
 
 namespace paci {

@@ -8,9 +8,19 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace paci {
+
+// Of what LibTorch says with an error. Its allocator of host memory has no exception of its own.
+inline absl::Status FromTorch(absl::string_view what, absl::string_view message) {
+  if (absl::StrContains(message, "can't allocate memory")) {
+    return absl::ResourceExhaustedError(absl::StrCat(what, ": out of memory"));
+  }
+  return absl::InternalError(absl::StrCat(what, ": ", message));
+}
 
 // Calls `work`, and makes what LibTorch throws a Status that begins with `what`: this is where its
 // exceptions end. `what` is a function that returns text, called only then.
@@ -23,7 +33,7 @@ auto Guard(const What& what, const Work& work) -> std::invoke_result_t<Work> {
   } catch (const c10::OutOfMemoryError& error) {
     return absl::ResourceExhaustedError(absl::StrCat(what(), ": ", error.what_without_backtrace()));
   } catch (const c10::Error& error) {
-    return absl::InternalError(absl::StrCat(what(), ": ", error.what_without_backtrace()));
+    return FromTorch(what(), error.what_without_backtrace());
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat(what(), ": ", error.what()));
   }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "worker/checkpoint/checkpoint.h"
 #include "worker/compute/guard.h"
 #include "worker/compute/stage_model.h"
 
@@ -58,6 +59,7 @@ absl::StatusOr<v1::GenerateResponse> GenerateFromCheckpoint(const v1::GenerateTe
   return Guard(what, [&]() -> absl::StatusOr<v1::GenerateResponse> {
     at::set_num_threads(static_cast<int>(threads));
     const at::NoGradGuard no_grad;
+    if (absl::Status whole = VerifyWeights(command.checkpoint()); !whole.ok()) return whole;
     StageModel model(command.spec(), 0, UnitCount(command.spec().model()));
     if (absl::Status loaded = model.Load(command.checkpoint()); !loaded.ok()) return loaded;
     const v1::GenerateRequest& request = command.request();

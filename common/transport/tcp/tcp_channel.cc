@@ -1,5 +1,6 @@
 #include "common/transport/tcp/tcp_channel.h"
 
+#include <algorithm>
 #include <array>
 #include <asio/buffer.hpp>
 #include <asio/read.hpp>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/checksum/checksum.h"
 #include "common/transport/pending.h"
 #include "common/transport/tcp/wire.h"
 
@@ -21,6 +23,9 @@ auto Until(size_t bytes) {
     return error || moved >= bytes ? 0 : SIZE_MAX;
   };
 }
+
+// Payloads with a checksum move in pieces of this size.
+constexpr size_t kPieceBytes = 256 << 10;
 
 // What both ends of a connection have: the socket, and one way to end. On the I/O thread only, but
 // for `stats`; kept alive by the asynchronous operations under way.
@@ -91,20 +96,36 @@ class Outgoing final : public Connection, public std::enable_shared_from_this<Ou
  private:
   void WriteFront() {
     const auto& send = sends_.front();
-    FrameHeader header{send.tag, send.bytes.size(), checksums_, 0};
-    if (checksums_) header.checksum = Checksum(send.bytes);
-    header_ = EncodeFrameHeader(header);
-    const std::array<asio::const_buffer, 2> buffers = {
-        asio::buffer(header_), asio::buffer(send.bytes.data(), send.bytes.size())};
-    asio::async_write(socket_, buffers, Until(header_.size() + send.bytes.size()),
-                      [self = shared_from_this()](const std::error_code& error, size_t) {
-                        self->OnWritten(error);
-                      });
+    header_ = EncodeFrameHeader({send.tag, send.bytes.size(), checksums_});
+    checksum_.Restart();
+    WritePiece(0);
   }
 
-  void OnWritten(const std::error_code& error) {
-    if (!closed_.ok()) return;
-    if (error) return Lost(error);
+  // The peer reads one piece while this end sums up the next.
+  void WritePiece(size_t begin) {
+    const absl::Span<const std::byte> bytes = sends_.front().bytes;
+    const absl::Span<const std::byte> piece =
+        bytes.subspan(begin, checksums_ ? kPieceBytes : bytes.size());
+    const size_t end = begin + piece.size();
+    const bool is_last = end == bytes.size();
+    if (checksums_) {
+      checksum_.Add(piece);
+      if (is_last) trailer_ = EncodeFrameTrailer(checksum_.Value());
+    }
+    const std::array<asio::const_buffer, 3> buffers = {
+        asio::buffer(header_, begin == 0 ? header_.size() : 0),
+        asio::buffer(piece.data(), piece.size()),
+        asio::buffer(trailer_, checksums_ && is_last ? trailer_.size() : 0)};
+    asio::async_write(
+        socket_, buffers, Until(asio::buffer_size(buffers)),
+        [self = shared_from_this(), end, is_last](const std::error_code& error, size_t) {
+          if (!self->closed_.ok()) return;
+          if (error) return self->Lost(error);
+          is_last ? self->OnWritten() : self->WritePiece(end);
+        });
+  }
+
+  void OnWritten() {
     Count(sends_.front().bytes.size());
     sends_.FinishFront(absl::OkStatus());
     if (closed_.ok() && !sends_.empty()) WriteFront();
@@ -114,6 +135,8 @@ class Outgoing final : public Connection, public std::enable_shared_from_this<Ou
 
   PendingSends sends_;
   FrameHeaderBytes header_;
+  FrameTrailerBytes trailer_;
+  Checksum checksum_;  // of the frame that is being written
   std::array<std::byte, 1> unexpected_;
 };
 
@@ -157,30 +180,50 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
       return Close(absl::InvalidArgumentError(absl::StrCat(
           ToString(header_.tag), " on the link of ", ToString(link_), " came without a checksum")));
     }
-    ReadPayload(receive.bytes);
+    checksum_.Restart();
+    payload_size_ = 0;
+    tail_size_ = 0;
+    OnPayload();
   }
 
-  // With as much of the next header as is here, which saves a small frame a system call.
-  void ReadPayload(absl::Span<std::byte> into) {
-    const std::array<asio::mutable_buffer, 2> buffers = {asio::buffer(into.data(), into.size()),
-                                                         asio::buffer(header_bytes_)};
-    asio::async_read(socket_, buffers, Until(into.size()),
-                     [self = shared_from_this()](const std::error_code& error, size_t size) {
-                       self->OnPayload(error, size);
-                     });
+  size_t trailer_bytes() const { return header_.has_checksum ? kFrameTrailerBytes : 0; }
+
+  // As it comes, so that a piece is summed up while the next is on its way; at the end with as much
+  // of what follows as is here, which saves a small frame a system call.
+  void ReadPayload() {
+    const absl::Span<std::byte> into = receives_.front().bytes.subspan(
+        payload_size_, header_.has_checksum ? kPieceBytes : absl::Span<std::byte>::npos);
+    const bool is_last = payload_size_ + into.size() == receives_.front().bytes.size();
+    const std::array<asio::mutable_buffer, 2> buffers = {
+        asio::buffer(into.data(), into.size()),
+        is_last ? asio::buffer(tail_, trailer_bytes() + kFrameHeaderBytes) + tail_size_
+                : asio::mutable_buffer()};
+    socket_.async_read_some(
+        buffers, [self = shared_from_this(), into](const std::error_code& error, size_t size) {
+          if (!self->closed_.ok()) return;
+          if (error) return self->Lost(error);
+          const size_t payload = std::min(size, into.size());
+          if (self->header_.has_checksum) self->checksum_.Add(into.first(payload));
+          self->payload_size_ += payload;
+          self->tail_size_ += size - payload;
+          self->OnPayload();
+        });
   }
 
-  void OnPayload(const std::error_code& error, size_t size) {
-    if (!closed_.ok()) return;
-    if (error) return Lost(error);
-    const absl::Span<std::byte> bytes = receives_.front().bytes;
-    header_size_ = size - bytes.size();
-    if (header_.has_checksum && Checksum(bytes) != header_.checksum) {
+  void OnPayload() {
+    if (payload_size_ < receives_.front().bytes.size() || tail_size_ < trailer_bytes()) {
+      return ReadPayload();
+    }
+    FrameTrailerBytes sent;
+    std::copy_n(tail_.begin(), sent.size(), sent.begin());
+    if (header_.has_checksum && checksum_.Value() != DecodeFrameTrailer(sent)) {
       return Close(absl::DataLossError(absl::StrCat(ToString(header_.tag), " on the link of ",
                                                     ToString(link_),
                                                     " was damaged on its way: wrong checksum")));
     }
-    Count(bytes.size());
+    header_size_ = tail_size_ - trailer_bytes();
+    std::copy_n(tail_.begin() + trailer_bytes(), header_size_, header_bytes_.begin());
+    Count(payload_size_);
     receives_.FinishFront(absl::OkStatus());
     if (closed_.ok() && !receives_.empty()) ReadHeader();
   }
@@ -190,7 +233,13 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
   PendingReceives receives_;
   FrameHeaderBytes header_bytes_;
   size_t header_size_ = 0;  // of header_bytes_ that are read
-  FrameHeader header_;      // of the frame whose payload is being read
+
+  // Of the frame that is being read:
+  FrameHeader header_;
+  Checksum checksum_;
+  size_t payload_size_ = 0;  // of its payload that are read
+  std::array<std::byte, kFrameTrailerBytes + kFrameHeaderBytes> tail_;  // what follows the payload
+  size_t tail_size_ = 0;                                                // of tail_ that are read
 };
 
 // The handle that a stage owns: forwards to the I/O thread, and ends the connection with it.

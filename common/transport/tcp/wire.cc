@@ -5,9 +5,6 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -209,8 +206,7 @@ FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header) {
       .Put(header.tag.chunk)
       .Put(uint32_t{0})
       .Put(header.tag.index)
-      .Put(header.payload_bytes)
-      .Put(header.checksum);
+      .Put(header.payload_bytes);
   return bytes;
 }
 
@@ -226,12 +222,17 @@ absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes) {
   reader.Take<uint32_t>();
   header.tag.index = reader.Take<uint64_t>();
   header.payload_bytes = reader.Take<uint64_t>();
-  header.checksum = reader.Take<uint64_t>();
   return header;
 }
 
-uint64_t Checksum(absl::Span<const std::byte> payload) {
-  return XXH3_64bits(payload.data(), payload.size());
+FrameTrailerBytes EncodeFrameTrailer(uint64_t checksum) {
+  FrameTrailerBytes bytes;
+  Writer(bytes.data()).Put(checksum);
+  return bytes;
+}
+
+uint64_t DecodeFrameTrailer(const FrameTrailerBytes& bytes) {
+  return Reader(bytes.data()).Take<uint64_t>();
 }
 
 }  // namespace paci

@@ -16,7 +16,7 @@ namespace paci {
 //   acceptor -> dialler  Greeting     magic, version, acceptor's nonce
 //   dialler  -> acceptor Introduction magic, version, link, dialler's nonce, proof of the secret
 //   acceptor -> dialler  Verdict      magic, code, proof of the secret
-//   dialler  -> acceptor frames       header, payload; header, payload; ...
+//   dialler  -> acceptor frames       header, payload, trailer; header, payload, trailer; ...
 //
 // A proof is HMAC-SHA256, keyed with the link's secret, over its direction, both nonces and the
 // link: it can neither be replayed (fresh nonces) nor reflected (direction).
@@ -67,14 +67,17 @@ Nonce RandomNonce();
 struct FrameHeader {
   FrameTag tag;
   uint64_t payload_bytes = 0;
-  bool has_checksum = false;
-  uint64_t checksum = 0;  // XXH3-64 of the payload
+  bool has_checksum = false;  // a trailer follows the payload
 };
-inline constexpr size_t kFrameHeaderBytes = 40;
+inline constexpr size_t kFrameHeaderBytes = 32;
 using FrameHeaderBytes = std::array<std::byte, kFrameHeaderBytes>;
 FrameHeaderBytes EncodeFrameHeader(const FrameHeader& header);
 absl::StatusOr<FrameHeader> DecodeFrameHeader(const FrameHeaderBytes& bytes);
 
-uint64_t Checksum(absl::Span<const std::byte> payload);
+// XXH3-64 of the payload. Behind it, so that either end computes it while the bytes move.
+inline constexpr size_t kFrameTrailerBytes = 8;
+using FrameTrailerBytes = std::array<std::byte, kFrameTrailerBytes>;
+FrameTrailerBytes EncodeFrameTrailer(uint64_t checksum);
+uint64_t DecodeFrameTrailer(const FrameTrailerBytes& bytes);
 
 }  // namespace paci

@@ -127,6 +127,12 @@ TEST(JobFile, AnEmptyTrainingFileIsNone) {
             "--set data.train=: data.train: is empty; expected the path of a file to train on");
 }
 
+TEST(JobFile, AnOverrideOfASectionIsToldItsKeys) {
+  EXPECT_EQ(Error(kLeast, {"model=x"}),
+            "--set model=x: model is a section; expected one of its keys, such as "
+            "model.layers=VALUE");
+}
+
 TEST(JobFile, AnEmptyFileLacksWhatIsRequired) {
   EXPECT_EQ(Error(""), Error("# only a comment\n"));
   EXPECT_THAT(Error(""), HasSubstr("job.yaml: name: missing; expected 1 to 40 characters"));

@@ -48,6 +48,23 @@ TEST(Count, BeyondSixtyFourBitsIsOutOfRange) {
             "0..9007199254740991");
 }
 
+TEST(Counts, TakeAListWithBothItsBracketsOrNone) {
+  const std::vector<uint64_t> two = {2, 3};
+  for (const char* text : {"[2, 3]", "2,3", "[2,3]"}) {
+    EXPECT_EQ(std::get<std::vector<uint64_t>>(Parse("pipeline.partition", text).value), two);
+  }
+  for (const char* text : {"[", "]", "[2, 3", "2, 3]"}) {
+    EXPECT_THAT(Problem("pipeline.partition", text), HasSubstr("is not a list")) << text;
+  }
+}
+
+TEST(Quote, CutsBetweenCharacters) {
+  // Two bytes each: the limit falls inside one.
+  std::string text = "a";
+  for (int i = 0; i < 40; ++i) text += "\u00e9";
+  EXPECT_EQ(Quote(text), absl::StrCat("\"", text.substr(0, 59), "...\""));
+}
+
 TEST(Number, TakesFiniteNumbersInItsRange) {
   for (const JobKey& key : JobKeys()) {
     if (key.type != KeyType::kNumber) continue;

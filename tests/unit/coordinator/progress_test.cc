@@ -67,6 +67,26 @@ TEST(Progress, IsThatOfTheSlowestStage) {
   EXPECT_DOUBLE_EQ(record.job().progress().eta_seconds(), 28 * 2 / 12.0);
 }
 
+TEST(Progress, HasNoRateUntilEveryStageHasSpokenToThisCoordinator) {
+  JobRecord record;
+  *record.job().mutable_spec() = SmallSpec("a", 2, 10);
+  record.stages.resize(2);
+  for (StageRecord& stage : record.stages) stage.is_awaited = true;
+  const auto report = [&](size_t stage, uint64_t backwards, double at) {
+    record.stages[stage].is_awaited = false;
+    record.stages[stage].status.set_backwards(backwards);
+    UpdateProgress(record, At(at));
+    return record.job().progress().tokens_per_second();
+  };
+  // What it remembers from before its start is 0; much was done while it was away.
+  EXPECT_EQ(report(0, 5000, 0), 0);
+  EXPECT_EQ(report(1, 5000, 1), 0);
+  report(0, 5010, 2);
+  const double tokens =
+      1.0 * record.spec().pipeline().micro_batch() * record.spec().model().context();
+  EXPECT_DOUBLE_EQ(report(1, 5010, 3), 10 * tokens / 2);
+}
+
 TEST(Progress, KeepsTheFirstValidationLossAndTheLast) {
   v1::JobProgress progress;
   for (const double loss : {5.0, 4.0, 3.0}) {

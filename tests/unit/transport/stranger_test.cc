@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/checksum/checksum.h"
 #include "tests/unit/transport/raw_peer.h"
 #include "tests/unit/transport/transport_testing.h"
 
@@ -139,7 +140,7 @@ TEST_F(Strangers, AHugeLengthIsRefusedBeforeAnythingIsAllocated) {
   auto [peer, channel] = Traitor();
   Bytes into(100);
   const Transfer receive = Receive(*channel, Activation(0), absl::MakeSpan(into));
-  peer.Send(EncodeFrameHeader({Activation(0), UINT64_MAX, true, 0}));
+  peer.Send(EncodeFrameHeader({Activation(0), UINT64_MAX, true}));
   const absl::Status status = receive.Take();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(status), HasSubstr("activation 0 of 18446744073709551615 bytes where "
@@ -151,9 +152,12 @@ TEST_F(Strangers, ADamagedPayloadIsDataLoss) {
   auto [peer, channel] = Traitor();
   Bytes payload = MakePayload(100, 1), into(100);
   const Transfer receive = Receive(*channel, Activation(0), absl::MakeSpan(into));
-  peer.Send(EncodeFrameHeader({Activation(0), 100, true, Checksum(payload)}));
+  Checksum checksum;
+  checksum.Add(payload);
+  peer.Send(EncodeFrameHeader({Activation(0), 100, true}));
   payload[99] ^= std::byte{1};
   peer.Send(payload);
+  peer.Send(EncodeFrameTrailer(checksum.Value()));
   const absl::Status status = receive.Take();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(Message(status), AllOf(HasSubstr("activation 0"), HasSubstr("stage 0 -> 1")));
@@ -164,7 +168,7 @@ TEST_F(Strangers, AFrameThatBreaksOffIsUnavailable) {
   auto [peer, channel] = Traitor();
   Bytes into(100);
   const Transfer receive = Receive(*channel, Activation(0), absl::MakeSpan(into));
-  peer.Send(EncodeFrameHeader({Activation(0), 100, true, 0}));
+  peer.Send(EncodeFrameHeader({Activation(0), 100, true}));
   peer.Send(MakePayload(99, 0));
   peer.FinishSending();
   const absl::Status status = receive.Take();
@@ -177,7 +181,7 @@ TEST_F(Strangers, AFrameWithoutItsChecksumIsRefused) {
   auto [peer, channel] = Traitor();
   Bytes into(4);
   const Transfer receive = Receive(*channel, Activation(0), absl::MakeSpan(into));
-  peer.Send(EncodeFrameHeader({Activation(0), 4, false, 0}));
+  peer.Send(EncodeFrameHeader({Activation(0), 4, false}));
   const absl::Status status = receive.Take();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(status), HasSubstr("came without a checksum"));

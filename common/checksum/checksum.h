@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -9,15 +10,18 @@
 
 namespace paci {
 
-// XXH3-64 of bytes that come in pieces. Single-threaded.
+// XXH3-64 of bytes that come in pieces: of frames and of files. Single-threaded.
 class Checksum {
  public:
   Checksum();
   ~Checksum();
 
   void Add(absl::Span<const std::byte> bytes);
-  // "xxh3:<16 hex digits>" of what was added so far.
+  // Of what was added since the beginning or the last Restart.
+  uint64_t Value() const;
+  // Value as "xxh3:<16 hex digits>".
   std::string Text() const;
+  void Restart();
 
  private:
   struct State;
