@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 name=${1:-}
 [ $# -gt 0 ] && shift
 case "$name" in
-  pipeline | emulated | convergence)
+  pipeline | emulated | convergence | schedules)
     ./run build --quiet paci-coordinator paci-worker pacictl
     [ "$name" = pipeline ] && bench/peers/setup.sh
     exec python3 "bench/$name.py" "$@" ;;
@@ -13,5 +13,5 @@ case "$name" in
     ./run build --quiet transport_bench
     if [ "${1:-}" = --json ]; then exec build/bench/transport_bench --benchmark_out="$2" --benchmark_out_format=json; fi
     exec build/bench/transport_bench "$@" ;;
-  *) echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, convergence, transport" >&2; exit 2 ;;
+  *) echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, convergence, schedules, transport" >&2; exit 2 ;;
 esac

@@ -47,7 +47,8 @@ case "${1:-all}" in
   format) check_format ;;
   tidy) build; python3 scripts/tidy.py build ;;
   sanitizers)
-    sanitize build-address address,undefined -L '^unit$'
+    # AddressSanitizer keeps freed memory for a while, which is what the excluded test measures.
+    sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory'
     sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires)'
     ;;
   docs) build; suite -R 'Docs|Reference' ;;

@@ -5,7 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/job_key.h"
-#include "common/schedule/schedule.h"
+#include "common/config/key_value.h"
+#include "common/schedule/presets.h"
 
 namespace paci {
 namespace {
@@ -53,9 +54,19 @@ std::string DefaultAccumulation(const v1::JobSpec& spec) {
 std::string DefaultPartitionBy(const v1::JobSpec& spec) {
   return spec.pipeline().order() == v1::ORDER_STRICT ? "flops" : "measured";
 }
+std::string DefaultBeta1(const v1::JobSpec& spec) {
+  return spec.pipeline().schedule() == "nesterov" ? "0.99" : "0.9";
+}
 std::string DefaultWarmup(const v1::JobSpec& spec) {
   const uint64_t percent = (spec.train().updates() + 99) / 100;
   return absl::StrCat(std::min<uint64_t>(percent, static_cast<uint64_t>(kMaxUint32)));
+}
+std::string DefaultWeightsSeconds(const v1::JobSpec& spec) {
+  return absl::StrCat(PrintNumber(spec.emulation().backward_seconds() / 2), "s");
+}
+std::string DefaultRescale(const v1::JobSpec& spec) {
+  const uint64_t tenth = std::max<uint64_t>(spec.train().updates() / 10, 1);
+  return absl::StrCat(std::min<uint64_t>(tenth, static_cast<uint64_t>(kMaxUint32)));
 }
 std::string DefaultEvalEvery(const v1::JobSpec& spec) {
   if (spec.data().validation().empty()) return "0";
@@ -131,9 +142,22 @@ constexpr JobKey kKeys[] = {
      "",
      "Whether each frame between stages carries a checksum of its payload."},
 
+    {"pipeline.extra_in_flight", KeyType::kCount, Constant("0"), Between(0, 64), "micro-batches",
+     "In flight beyond N - i at every stage but the last. Hides the time that frames are under "
+     "way, "
+     "for as many activations more and a higher bound on the lag."},
+    {"pipeline.recompute",
+     KeyType::kChoice,
+     Constant("none"),
+     {},
+     "",
+     "What a stage keeps for the backward. `none`: all that it needs. `selective`: the input of "
+     "each unit, whose forward runs again. `full`: the stage's input."},
+
     {"optimizer.name", KeyType::kChoice, Constant("adamw"), {}, "", "The optimizer.", Optimizers},
     {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},
-    {"optimizer.beta1", KeyType::kNumber, Constant("0.9"), FromBelow(0, 1), "",
+    {"optimizer.beta1", KeyType::kNumber,
+     Derived("0.9, with `schedule: nesterov` 0.99", DefaultBeta1), FromBelow(0, 1), "",
      "Decay of the first moment."},
     {"optimizer.beta2", KeyType::kNumber, Constant("0.95"), FromBelow(0, 1), "",
      "Decay of the second moment."},
@@ -148,6 +172,13 @@ constexpr JobKey kKeys[] = {
      "The cosine after the warm-up ends at `lr` * `lr_floor`, at update `train.updates`."},
     {"optimizer.clip_norm", KeyType::kNumber, Constant("1.0"), From(0), "",
      "Bound on the 2-norm of a stage's gradient of an update; 0: no clipping."},
+
+    {"optimizer.correction_decay", KeyType::kNumber, Constant("0.135"), FromBelow(0, 1), "",
+     "With `schedule: pipemare`: what the running mean of weight changes keeps over a lag."},
+    {"optimizer.rescale_updates", KeyType::kCount,
+     Derived("a tenth of `train.updates`, at least 1", DefaultRescale), Between(1, kMaxUint32),
+     "updates",
+     "With `schedule: pipemare`: over which the learning rate of a delayed stage rises to `lr`."},
 
     {"train.updates", KeyType::kCount, Required(), Between(1, kMaxUpdates), "updates",
      "Optimizer steps of every stage."},
@@ -176,6 +207,10 @@ constexpr JobKey kKeys[] = {
      "Of a stage, per micro-batch."},
     {"emulation.update_seconds", KeyType::kSeconds, Constant("0s"), Between(0, 3600), "seconds",
      "Of a stage, per update."},
+    {"emulation.weights_seconds", KeyType::kSeconds,
+     Derived("half of `backward_seconds`", DefaultWeightsSeconds), Between(0, 3600), "seconds",
+     "Of `backward_seconds`, the half that is of the weights: an action of its own where the "
+     "schedule splits backwards."},
 };
 
 }  // namespace

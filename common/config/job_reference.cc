@@ -10,7 +10,7 @@
 #include "common/config/job_rules.h"
 #include "common/config/key_value.h"
 #include "common/config/yaml_node.h"
-#include "common/schedule/schedule.h"
+#include "common/schedule/presets.h"
 
 namespace paci {
 namespace {

@@ -8,6 +8,7 @@
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
 #include "common/config/spec_field.h"
+#include "common/schedule/presets.h"
 
 namespace paci {
 namespace {
@@ -122,6 +123,31 @@ std::string PartitionHasEveryUnit(const v1::JobSpec& spec) {
                       units, ": the embedding, ", spec.model().layers(), " blocks and the head");
 }
 
+std::string ScheduleTakesItsAccumulation(const v1::JobSpec& spec) {
+  const absl::StatusOr<Preset> preset = FindPreset(spec.pipeline().schedule());
+  if (!preset.ok() || !preset->only_without_accumulation) return "";
+  if (spec.pipeline().accumulation() == 1) return "";
+  return absl::StrCat(
+      "schedule ", preset->name, " updates after every backward, and pipeline.accumulation is ",
+      spec.pipeline().accumulation(), "; expected 1 there, or with it the schedule paci");
+}
+
+std::string SplitBackwardsKeepAll(const v1::JobSpec& spec) {
+  const absl::StatusOr<Preset> preset = FindPreset(spec.pipeline().schedule());
+  const bool splits =
+      preset.ok() && (preset->order == Order::kSplit1 || preset->order == Order::kSplit2);
+  if (!splits || spec.pipeline().recompute() == v1::RECOMPUTE_NONE) return "";
+  return absl::StrCat("schedule ", preset->name,
+                      " splits backwards, which needs all of the forward; expected recompute none");
+}
+
+std::string WeightsHalfIsAPart(const v1::JobSpec& spec) {
+  if (!spec.has_emulation()) return "";
+  if (spec.emulation().weights_seconds() <= spec.emulation().backward_seconds()) return "";
+  return absl::StrCat(spec.emulation().weights_seconds(), "s is more than the backward of ",
+                      spec.emulation().backward_seconds(), "s that it is a part of");
+}
+
 std::string WarmupEnds(const v1::JobSpec& spec) {
   if (spec.optimizer().warmup_updates() <= spec.train().updates()) return "";
   return absl::StrCat(spec.optimizer().warmup_updates(), " is more than train.updates ",
@@ -183,6 +209,15 @@ std::vector<JobRule> MakeRules() {
        "The logits of a micro-batch, `micro_batch` x `context` x `vocabulary` floats, have at most "
        "256 GiB.",
        LogitsAreOfBearableSize},
+      {{"pipeline.schedule", "pipeline.accumulation"},
+       "With `schedule: async`, `accumulation` is 1.",
+       ScheduleTakesItsAccumulation},
+      {{"pipeline.recompute", "pipeline.schedule"},
+       "With `schedule: zb-h1` and `zb-2p`, `recompute` is `none`.",
+       SplitBackwardsKeepAll},
+      {{"emulation.weights_seconds", "emulation.backward_seconds"},
+       "`weights_seconds` is at most `backward_seconds`.",
+       WeightsHalfIsAPart},
       {{"optimizer.warmup_updates", "train.updates"},
        "`warmup_updates` is at most `train.updates`.",
        WarmupEnds},

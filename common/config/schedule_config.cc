@@ -1,5 +1,7 @@
 #include "common/config/schedule_config.h"
 
+#include "common/schedule/presets.h"
+
 namespace paci {
 namespace {
 
@@ -25,7 +27,8 @@ ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec) {
   config.stages = spec.pipeline().stages();
   config.accumulation = spec.pipeline().accumulation();
   config.order = spec.pipeline().order() == v1::ORDER_STRICT ? Order::kStrict : Order::kDrainFirst;
-  config.boundary = FindPreset(spec.pipeline().schedule())->boundary;
+  config.extra_in_flight = spec.pipeline().extra_in_flight();
+  ApplyPreset(*FindPreset(spec.pipeline().schedule()), config);
   config.milestones = MilestonesOf(spec);
   return config;
 }

@@ -10,7 +10,8 @@ namespace paci {
 // them.
 enum class ActionKind : char {
   kForward = 'F',     // of a micro-batch
-  kBackward = 'B',    // of a micro-batch
+  kBackward = 'B',    // of a micro-batch; its input half where the schedule splits backwards
+  kWeights = 'W',     // the weight half of a backward, where the schedule splits them
   kStep = 'S',        // one optimizer update
   kEvaluate = 'E',    // forward without gradients, of a validation micro-batch
   kCheckpoint = 'C',  // write the stage's layers

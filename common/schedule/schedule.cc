@@ -2,29 +2,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/schedule/orders.h"
 
 namespace paci {
-
-const std::vector<Preset>& Presets() {
-  static const auto* const presets = new std::vector<Preset>{
-      {"paci", UpdateBoundary::kLocalAccumulation, WeightPolicy::kCurrent,
-       "bubble-free: each stage updates after its own a-th backward"},
-      {"1f1b", UpdateBoundary::kFlush, WeightPolicy::kCurrent,
-       "one forward, one backward; the pipeline is flushed before every update"},
-  };
-  return *presets;
-}
-
-absl::StatusOr<Preset> FindPreset(absl::string_view name) {
-  for (const Preset& preset : Presets()) {
-    if (preset.name == name) return preset;
-  }
-  const auto append_name = [](std::string* out, const Preset& p) { absl::StrAppend(out, p.name); };
-  return absl::NotFoundError(absl::StrCat("no schedule is called \"", name, "\"; there are: ",
-                                          absl::StrJoin(Presets(), ", ", append_name)));
-}
 
 absl::string_view ToString(Wait wait) {
   switch (wait) {
@@ -44,10 +24,39 @@ absl::string_view ToString(Wait wait) {
   return "?";
 }
 
+int64_t Schedule::InFlightCap() const {
+  return is_last() ? 1 : config_.stages - stage_ + config_.extra_in_flight;
+}
+
 int64_t Schedule::LagBound() const {
   if (config_.boundary == UpdateBoundary::kFlush) return 0;
+  if (config_.weights == WeightPolicy::kDoubleBuffer) return 1;
   const int64_t a = config_.accumulation;
-  return (config_.stages - 1 - stage_ + a - 1) / a;
+  return (InFlightCap() - 1 + a - 1) / a;
+}
+
+void Schedule::Finish(Action action, StageState& state) const {
+  switch (action.kind) {
+    case ActionKind::kForward:
+      ++state.forwards;
+      break;
+    case ActionKind::kBackward:
+      ++state.backwards;
+      if (!SplitsBackward()) ++state.weight_halves;
+      break;
+    case ActionKind::kWeights:
+      ++state.weight_halves;
+      break;
+    case ActionKind::kStep:
+      ++state.updates;
+      break;
+    case ActionKind::kEvaluate:
+      ++state.evaluations;
+      break;
+    case ActionKind::kCheckpoint:
+      ++state.checkpoints;
+      break;
+  }
 }
 
 std::optional<Action> Schedule::NextActivation(const StageState& state) const {
@@ -62,11 +71,11 @@ std::optional<Action> Schedule::NextActivation(const StageState& state) const {
 }
 
 std::optional<Decision> Schedule::Boundary(const StageState& state) const {
-  if (state.backwards == (state.updates + 1) * config_.accumulation) {
+  if (state.weight_halves == (state.updates + 1) * config_.accumulation) {
     return Decision{Action{ActionKind::kStep, state.updates}, Wait::kNone};
   }
   const bool is_drained =
-      state.InFlight() == 0 && state.backwards == state.updates * config_.accumulation;
+      state.Held() == 0 && state.weight_halves == state.updates * config_.accumulation;
   if (!is_drained) return std::nullopt;
   const Milestones& milestones = config_.milestones;
   if (state.evaluations < milestones.EvaluationsDue(state.updates)) {
@@ -86,9 +95,13 @@ std::optional<Decision> Schedule::Boundary(const StageState& state) const {
 bool Schedule::MayForward(const StageState& state) const {
   const int64_t next = state.forwards;
   if (next >= config_.MicroBatches() || next >= state.hold_at) return false;
-  if (state.InFlight() >= InFlightCap()) return false;
+  if (state.InFlight() >= InFlightCap() || state.Held() >= ActivationCap()) return false;
   const int64_t begun_updates = next / config_.accumulation;
   if (config_.boundary == UpdateBoundary::kFlush && begun_updates > state.updates) return false;
+  // Its version, one update back, must be there.
+  if (config_.weights == WeightPolicy::kDoubleBuffer && begun_updates > state.updates + 1) {
+    return false;
+  }
   return state.evaluations >= config_.milestones.EvaluationsDue(begun_updates) &&
          state.checkpoints >= config_.milestones.CheckpointsDue(begun_updates);
 }
@@ -104,18 +117,26 @@ bool Schedule::BackwardIsHere(const StageState& state) const {
 absl::Status Schedule::CheckInvariants(const StageState& state) const {
   const int64_t a = config_.accumulation;
   const auto broken = [&](absl::string_view rule) {
-    return absl::InternalError(
-        absl::StrCat("stage ", stage_, " of ", config_.stages, " broke the schedule's rule ", rule,
-                     ": forwards ", state.forwards, ", backwards ", state.backwards, ", updates ",
-                     state.updates, ", accumulation ", a, ", activations ", state.activations,
-                     ", gradients ", state.gradients));
+    return absl::InternalError(absl::StrCat(
+        "stage ", stage_, " of ", config_.stages, " broke the schedule's rule ", rule,
+        ": forwards ", state.forwards, ", backwards ", state.backwards, ", weight halves ",
+        state.weight_halves, ", updates ", state.updates, ", accumulation ", a, ", activations ",
+        state.activations, ", gradients ", state.gradients));
   };
   if (state.backwards < 0 || state.backwards > state.forwards) {
     return broken("0 <= backwards <= forwards");
   }
-  if (state.InFlight() > InFlightCap()) return broken("in-flight <= N - i");
-  if (state.updates * a > state.backwards || state.backwards > (state.updates + 1) * a) {
-    return broken("updates * a <= backwards <= (updates + 1) * a");
+  if (state.weight_halves < 0 || state.weight_halves > state.backwards) {
+    return broken("0 <= weight halves <= backwards");
+  }
+  if (state.InFlight() > InFlightCap()) {
+    return broken(absl::StrCat("in-flight <= ", InFlightCap()));
+  }
+  if (state.Held() > ActivationCap()) {
+    return broken(absl::StrCat("activations held <= ", ActivationCap()));
+  }
+  if (state.updates * a > state.weight_halves || state.backwards > (state.updates + 1) * a) {
+    return broken("updates * a <= weight halves, backwards <= (updates + 1) * a");
   }
   if (!is_first() && state.forwards > state.activations) return broken("forwards <= activations");
   if (!is_last() && state.backwards > state.gradients) return broken("backwards <= gradients");
@@ -128,6 +149,11 @@ std::unique_ptr<Schedule> MakeSchedule(const ScheduleConfig& config, int64_t sta
       return std::make_unique<DrainFirst>(config, stage);
     case Order::kStrict:
       return std::make_unique<Strict>(config, stage);
+    case Order::kFillDrain:
+      return std::make_unique<FillDrain>(config, stage);
+    case Order::kSplit1:
+    case Order::kSplit2:
+      return std::make_unique<SplitBackward>(config, stage);
   }
   return nullptr;
 }

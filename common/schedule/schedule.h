@@ -4,10 +4,10 @@
 // tensors. The worker's stage loop, the simulator and the property tests ask the same objects.
 //
 // A training system is a point on three axes (docs/architecture.md):
-//   order            which of {forward, backward, step} comes next            -> a Schedule
+//   order            which of {forward, backward, weight half, step} comes next  -> a Schedule
 //   update boundary  when weights may change: after a flush, or every a-th local backward
-//   weight policy    which weights a forward and a backward use
-// A name in a job file is a row of Presets().
+//   weight policy    which weights a forward and a backward use                  -> weight_policy.h
+// A name in a job file is a row of presets.h.
 
 #include <cstdint>
 #include <memory>
@@ -19,12 +19,16 @@
 #include "absl/strings/string_view.h"
 #include "common/schedule/action.h"
 #include "common/schedule/milestones.h"
+#include "common/schedule/weight_policy.h"
 
 namespace paci {
 
 enum class Order {
   kDrainFirst,  // every gradient that has arrived, then one forward (PACI, Algorithm 1)
   kStrict,      // warm-up, then one backward, one forward, by count and not by arrival
+  kFillDrain,   // all forwards of an update, then all its backwards (GPipe)
+  kSplit1,      // backwards in two halves, the memory of 1F1B's first stage (ZB-H1)
+  kSplit2,      // backwards in two halves, twice that memory (ZB-2p)
 };
 
 enum class UpdateBoundary {
@@ -32,28 +36,15 @@ enum class UpdateBoundary {
   kLocalAccumulation,  // after every a-th backward of this stage, whoever is in flight
 };
 
-enum class WeightPolicy {
-  kCurrent,  // forward and backward both use the weights as they are
-};
-
-struct Preset {
-  absl::string_view name;
-  UpdateBoundary boundary;
-  WeightPolicy weights;
-  absl::string_view summary;
-};
-
-const std::vector<Preset>& Presets();
-// NOT_FOUND names the presets there are.
-absl::StatusOr<Preset> FindPreset(absl::string_view name);
-
 // The shape of one run, the same on every stage.
 struct ScheduleConfig {
   int64_t stages = 1;        // N
   int64_t accumulation = 1;  // a
   Order order = Order::kDrainFirst;
   UpdateBoundary boundary = UpdateBoundary::kLocalAccumulation;
-  Milestones milestones;  // says how many updates there are, too
+  WeightPolicy weights = WeightPolicy::kCurrent;
+  int64_t extra_in_flight = 0;  // beyond N - i, except at the last stage
+  Milestones milestones;        // says how many updates there are, too
 
   int64_t MicroBatches() const { return accumulation * milestones.updates; }
 };
@@ -61,13 +52,15 @@ struct ScheduleConfig {
 inline constexpr int64_t kNoHold = INT64_MAX;
 
 // What a stage has done and what has arrived. Invariants, checked by CheckInvariants:
-//   0 <= backwards <= forwards <= backwards + N - i
-//   updates * a <= backwards <= (updates + 1) * a
+//   0 <= weight_halves <= backwards <= forwards <= backwards + InFlightCap
+//   forwards <= weight_halves + ActivationCap
+//   updates * a <= weight_halves, backwards <= (updates + 1) * a
 //   forwards <= activations, backwards <= gradients, evaluations <= evaluation_activations
 struct StageState {
   // Finished here.
   int64_t forwards = 0;
   int64_t backwards = 0;
+  int64_t weight_halves = 0;  // as many as backwards where the schedule does not split them
   int64_t updates = 0;
   int64_t evaluations = 0;
   int64_t checkpoints = 0;
@@ -80,6 +73,8 @@ struct StageState {
   int64_t hold_at = kNoHold;
 
   int64_t InFlight() const { return forwards - backwards; }
+  // Micro-batches whose activations are still needed.
+  int64_t Held() const { return forwards - weight_halves; }
 };
 
 // Why a stage does nothing.
@@ -114,10 +109,18 @@ class Schedule {
   // is left.
   std::optional<Action> NextActivation(const StageState& state) const;
 
-  // Most micro-batches between forward and backward: N - i (PACI, section 3).
-  int64_t InFlightCap() const { return config_.stages - stage_; }
-  // Most updates between a micro-batch's forward and its backward: ceil((N-1-i)/a); 0 with a flush.
+  // Most micro-batches between forward and backward: N - i (PACI, section 3) and what the
+  // configuration adds to it.
+  virtual int64_t InFlightCap() const;
+  // Most micro-batches whose activations are held: between forward and weight half.
+  virtual int64_t ActivationCap() const { return InFlightCap(); }
+  // Whether a backward is two actions, kBackward and kWeights.
+  virtual bool SplitsBackward() const { return false; }
+  // Most updates between the weights of a micro-batch's forward and its backward: with a cap of c,
+  // ceil((c - 1) / a), and so ceil((N-1-i)/a); 0 with a flush; 1 with a double buffer.
   int64_t LagBound() const;
+  // `action` is done: the state after it.
+  void Finish(Action action, StageState& state) const;
 
   // INTERNAL, naming the rule, when `state` breaks one of StageState's invariants.
   absl::Status CheckInvariants(const StageState& state) const;

@@ -36,6 +36,7 @@ void AppendActivity(const v1::StageStatus& status, const MetricLabels& labels,
   const std::pair<const char*, double> activities[] = {
       {"forward", seconds.forward()},
       {"backward", seconds.backward()},
+      {"weights", seconds.weights()},
       {"update", seconds.update()},
       {"evaluate", seconds.evaluate()},
       {"checkpoint", seconds.checkpoint()},
@@ -84,6 +85,9 @@ void AppendResources(const v1::StageStatus& status, const MetricLabels& labels,
                     static_cast<double>(status.resident_bytes()));
   families.AddGauge({"paci_peak_resident_bytes", "The most memory the stage's process has had"},
                     labels, static_cast<double>(status.peak_resident_bytes()));
+  families.AddGauge({"paci_policy_bytes",
+                     "The most bytes that the schedule's weight policy held beside the weights"},
+                    labels, static_cast<double>(status.policy_bytes()));
   families.AddGauge({"paci_parameters", "Weights that the stage holds"}, labels,
                     static_cast<double>(status.parameters()));
 }

@@ -1,6 +1,7 @@
 // A flush schedule computes bit for bit what one stage computes, wherever the layers are cut.
 #include <gtest/gtest.h>
 
+#include "common/schedule/presets.h"
 #include "tests/parity/small_job.h"
 
 namespace paci {
@@ -28,6 +29,35 @@ TEST(FlushParity, EveryPartitionGivesTheBitsOfOneStage) {
   for (const auto& partition : Partitions()) {
     SCOPED_TRACE(testing::PrintToString(partition));
     ExpectSame(Train(spec, partition), one_stage);
+  }
+}
+
+// Other orders, and backwards in two halves, sum the same gradients in the same order.
+TEST(FlushParity, EveryFlushScheduleGivesTheBitsOfOneStage) {
+  SmallData data;
+  const RunResult one_stage = Train(SmallJob(data, "1f1b", 6), {5});
+  int schedules = 0;
+  for (const Preset& preset : Presets()) {
+    if (preset.boundary != UpdateBoundary::kFlush) continue;
+    SCOPED_TRACE(std::string(preset.name));
+    v1::JobSpec spec = SmallJob(data, std::string(preset.name), 6);
+    ExpectSame(Train(spec, {5}), one_stage);
+    ExpectSame(Train(spec, {2, 1, 1, 1}, /*delay_seed=*/1), one_stage);
+    ++schedules;
+  }
+  EXPECT_GE(schedules, 4);
+}
+
+TEST(FlushParity, RecomputationChangesNoBit) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 3);
+  spec.mutable_model()->set_dropout(0.2);
+  const RunResult one_stage = Train(spec, {5});
+  for (const v1::Recompute mode : {v1::RECOMPUTE_SELECTIVE, v1::RECOMPUTE_FULL}) {
+    SCOPED_TRACE(v1::Recompute_Name(mode));
+    spec.mutable_pipeline()->set_recompute(mode);
+    ExpectSame(Train(spec, {5}), one_stage);
+    ExpectSame(Train(spec, {2, 1, 2}), one_stage);
   }
 }
 

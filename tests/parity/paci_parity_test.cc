@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "common/schedule/presets.h"
 #include "tests/parity/small_job.h"
 #include "worker/compute/stage_model.h"
 #include "worker/data/batch_source.h"
+#include "worker/optimizer/adamw.h"
 #include "worker/optimizer/learning_rate.h"
 
 namespace paci {
@@ -60,6 +62,48 @@ TEST(PaciParity, StrictGivesTheSameBitsWhateverTheNetworkDoes) {
     EXPECT_EQ(delayed.validation_losses, calm.validation_losses);
     EXPECT_EQ(delayed.checksums, calm.checksums);
   }
+}
+
+// What every system promises on the real runtime: it learns, and keeps its own bounds.
+TEST(EverySystem, LearnsOverFourStagesWithinItsBounds) {
+  SmallData data;
+  for (const Preset& preset : Presets()) {
+    SCOPED_TRACE(std::string(preset.name));
+    const uint32_t a = preset.only_without_accumulation ? 1 : 2;
+    v1::JobSpec spec = SmallJob(data, std::string(preset.name), a);
+    spec.mutable_pipeline()->set_order(v1::ORDER_DRAIN_FIRST);
+    spec.mutable_train()->set_updates(48 / a);
+    spec.mutable_optimizer()->set_lr(5e-3);
+    const RunResult run = Train(spec, {2, 1, 1, 1}, /*delay_seed=*/1);
+    ASSERT_EQ(run.losses.size(), 48 / a);
+    EXPECT_LT(run.losses.back(), run.losses.front() - 1);
+    EXPECT_LT(run.validation_losses.rbegin()->second, run.validation_losses.at(0) - 1);
+    for (const v1::StageStatus& stage : run.stages) {
+      EXPECT_LE(stage.lag().counts_size(), static_cast<int>(stage.lag().bound()) + 1);
+    }
+  }
+}
+
+// The weights that a policy holds beside the weights: none, up to N - i versions, or one or two
+// copies.
+TEST(EverySystem, HoldsTheCopiesOfItsDefinition) {
+  SmallData data;
+  const auto copies = [&](const std::string& schedule) {
+    v1::JobSpec spec = SmallJob(data, schedule, 1);
+    spec.mutable_train()->set_eval_every(0);
+    std::vector<double> all;
+    for (const v1::StageStatus& stage : Train(spec, {2, 1, 1, 1}).stages) {
+      all.push_back(static_cast<double>(stage.policy_bytes()) /
+                    (4.0 * static_cast<double>(stage.parameters())));
+    }
+    return all;
+  };
+  EXPECT_EQ(copies("paci"), (std::vector<double>{0, 0, 0, 0}));
+  EXPECT_EQ(copies("nesterov"), (std::vector<double>{0, 0, 0, 0}));
+  EXPECT_EQ(copies("pipedream"), (std::vector<double>{3, 2, 1, 0}));
+  EXPECT_EQ(copies("pipedream-2bw"), (std::vector<double>{1, 1, 1, 1}));
+  EXPECT_EQ(copies("pipeoptim"), (std::vector<double>{1, 1, 1, 1}));
+  EXPECT_EQ(copies("pipemare"), (std::vector<double>{2, 2, 2, 2}));
 }
 
 TEST(PaciParity, LearnsOverFourStagesWithLagsWithinTheirBounds) {

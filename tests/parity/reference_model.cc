@@ -152,15 +152,19 @@ ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, Ver
                            {spec.pipeline().micro_batch(), int64_t{spec.model().context()} + 1},
                            torch::kLong)
               .clone();
-      Weights forward;
+      Weights forward, backward;
       for (const auto& [name, tensor] : run.weights) {
         const Versions versions = version_of(spec, name, micro_batch);
-        TORCH_CHECK(versions.backward == update, "a backward meets the newest weights");
         forward[name] = history.at(versions.forward).at(name);
+        backward[name] = history.at(versions.backward).at(name).clone().set_requires_grad(true);
       }
-      const Tensor loss = ReferenceLoss(spec.model(), batch, forward, run.weights);
+      const Tensor loss = ReferenceLoss(spec.model(), batch, forward, backward);
       loss_sum += loss.item<double>();
       (loss / static_cast<double>(a)).backward();
+      for (const auto& [name, tensor] : run.weights) {
+        Tensor& sum = tensor.mutable_grad();
+        sum = sum.defined() ? sum + backward[name].grad() : backward[name].grad();
+      }
     }
     run.losses.push_back(loss_sum / static_cast<double>(a));
     for (auto& group : optimizer.param_groups()) {

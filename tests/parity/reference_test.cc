@@ -70,16 +70,37 @@ TEST(Reference, OneStageIsTheModelAndTheOptimizerOfTheirDefinitions) {
              FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024"));
 }
 
-class DelayedReference : public testing::TestWithParam<uint32_t> {};
+// PipeDream: the backward meets the weights of its forward again.
+Versions OfStrictStash(const v1::JobSpec& spec, const std::string& name, int64_t micro_batch) {
+  const int64_t forward = OfStrictPaci(spec, name, micro_batch).forward;
+  return {forward, forward};
+}
 
-TEST_P(DelayedReference, PaciUsesTheWeightsOfItsDefinition) {
+// PipeDream-2BW: W(t+1) = W(t) - lr * grad(W(t-1)), at every stage.
+Versions OfDoubleBuffer(const v1::JobSpec& spec, const std::string&, int64_t micro_batch) {
+  const int64_t update = micro_batch / spec.pipeline().accumulation();
+  return {std::max<int64_t>(0, update - 1), std::max<int64_t>(0, update - 1)};
+}
+
+struct System {
+  const char* schedule;
+  uint32_t accumulation;
+  VersionOf versions;
+};
+void PrintTo(const System& system, std::ostream* out) {
+  *out << system.schedule << " a = " << system.accumulation;
+}
+
+class DelayedReference : public testing::TestWithParam<System> {};
+
+TEST_P(DelayedReference, UsesTheWeightsOfItsDefinition) {
   SmallData data;
-  v1::JobSpec spec = SmallJob(data, "paci", GetParam());
+  v1::JobSpec spec = SmallJob(data, GetParam().schedule, GetParam().accumulation);
   // A validation would drain the pipeline.
   spec.mutable_train()->set_eval_every(0);
   const Weights initial = InitialWeights(spec);
   const RunResult run = Train(spec, {2, 1, 1, 1});
-  const ReferenceRun reference = TrainReference(spec, initial, OfStrictPaci);
+  const ReferenceRun reference = TrainReference(spec, initial, GetParam().versions);
   ExpectNear(run, reference,
              FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024"));
   // The comparison can tell versions apart.
@@ -91,7 +112,14 @@ TEST_P(DelayedReference, PaciUsesTheWeightsOfItsDefinition) {
   EXPECT_GT(largest, 1e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Accumulations, DelayedReference, testing::Values(1, 2, 3, 5));
+INSTANTIATE_TEST_SUITE_P(
+    Systems, DelayedReference,
+    testing::Values(System{"paci", 1, OfStrictPaci}, System{"paci", 2, OfStrictPaci},
+                    System{"paci", 3, OfStrictPaci}, System{"paci", 5, OfStrictPaci},
+                    System{"async", 1, OfStrictPaci}, System{"pipedream", 1, OfStrictStash},
+                    System{"pipedream", 3, OfStrictStash},
+                    System{"pipedream-2bw", 2, OfDoubleBuffer},
+                    System{"pipedream-2bw", 5, OfDoubleBuffer}));
 
 }  // namespace
 }  // namespace paci

@@ -68,6 +68,8 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
   spec.mutable_optimizer()->set_weight_decay(0.1);
   spec.mutable_optimizer()->set_warmup_updates(4);
   spec.mutable_optimizer()->set_lr_floor(0.1);
+  spec.mutable_optimizer()->set_correction_decay(0.135);
+  spec.mutable_optimizer()->set_rescale_updates(4);
   spec.mutable_train()->set_updates(24);
   spec.mutable_train()->set_seed(7);
   spec.mutable_train()->set_eval_every(8);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +16,7 @@ struct Stage {
   std::unique_ptr<Schedule> schedule;
   StageState state;
   bool is_busy = false;
-  std::deque<int64_t> forward_updates;
+  std::deque<int64_t> forward_versions;  // of the micro-batches in flight
 };
 
 class Driver {
@@ -30,11 +31,14 @@ class Driver {
   VirtualRun Run() {
     for (int64_t i = 0; i < config_.stages; ++i) Advance(i);
     while (!events_.empty()) {
-      auto event = events_.begin();
-      now_ = event->first.first;
-      const std::function<void()> happen = std::move(event->second);
-      events_.erase(event);
-      happen();
+      now_ = events_.begin()->first.first;
+      // All that happens at one time is known before anybody decides.
+      while (!events_.empty() && events_.begin()->first.first == now_) {
+        const std::function<void()> happen = std::move(events_.begin()->second);
+        events_.erase(events_.begin());
+        happen();
+      }
+      for (const int64_t stage : std::exchange(changed_, {})) Advance(stage);
     }
     run_.end = now_;
     for (int64_t i = 0; i < config_.stages; ++i) {
@@ -64,7 +68,7 @@ class Driver {
     At(now_ + duration, [this, i, action] {
       stages_[i].is_busy = false;
       End(i, action);
-      Advance(i);
+      changed_.insert(i);
     });
   }
 
@@ -72,12 +76,18 @@ class Driver {
     Stage& stage = stages_[i];
     VirtualStage& seen = run_.stages[i];
     seen.trace.push_back(action);
+    const int64_t updates = stage.state.updates;
     if (action.kind == ActionKind::kForward) {
-      stage.forward_updates.push_back(stage.state.updates);
+      seen.forward_versions.push_back(
+          ForwardVersion(config_.weights, config_.accumulation, action.index, updates));
+      stage.forward_versions.push_back(seen.forward_versions.back());
       seen.max_in_flight = std::max(seen.max_in_flight, stage.state.InFlight() + 1);
+      seen.max_held = std::max(seen.max_held, stage.state.Held() + 1);
     } else if (action.kind == ActionKind::kBackward) {
-      seen.lags.push_back(stage.state.updates - stage.forward_updates.front());
-      stage.forward_updates.pop_front();
+      const int64_t forward_version = stage.forward_versions.front();
+      stage.forward_versions.pop_front();
+      seen.backward_versions.push_back(BackwardVersion(config_.weights, forward_version, updates));
+      seen.lags.push_back(updates - forward_version);
     } else if (action.kind == ActionKind::kEvaluate) {
       seen.seen_update.push_back(stage.state.updates);
     }
@@ -85,25 +95,13 @@ class Driver {
 
   void End(int64_t i, Action action) {
     StageState& state = stages_[i].state;
-    switch (action.kind) {
-      case ActionKind::kForward:
-        ++state.forwards;
-        Deliver(i, i + 1, [](StageState& to) { ++to.activations; });
-        break;
-      case ActionKind::kBackward:
-        ++state.backwards;
-        Deliver(i, i - 1, [](StageState& to) { ++to.gradients; });
-        break;
-      case ActionKind::kStep:
-        ++state.updates;
-        break;
-      case ActionKind::kEvaluate:
-        ++state.evaluations;
-        Deliver(i, i + 1, [](StageState& to) { ++to.evaluation_activations; });
-        break;
-      case ActionKind::kCheckpoint:
-        ++state.checkpoints;
-        break;
+    stages_[i].schedule->Finish(action, state);
+    if (action.kind == ActionKind::kForward) {
+      Deliver(i, i + 1, [](StageState& to) { ++to.activations; });
+    } else if (action.kind == ActionKind::kBackward) {
+      Deliver(i, i - 1, [](StageState& to) { ++to.gradients; });
+    } else if (action.kind == ActionKind::kEvaluate) {
+      Deliver(i, i + 1, [](StageState& to) { ++to.evaluation_activations; });
     }
     const absl::Status valid = stages_[i].schedule->CheckInvariants(state);
     if (run_.broken.ok()) run_.broken = valid;
@@ -115,7 +113,7 @@ class Driver {
     last = std::max(last, now_ + costs_.delay(from, to));
     At(last, [this, to, arrive] {
       arrive(stages_[to].state);
-      Advance(to);
+      changed_.insert(to);
     });
   }
 
@@ -123,6 +121,7 @@ class Driver {
   const VirtualCosts costs_;
   VirtualRun run_;
   std::vector<Stage> stages_;
+  std::set<int64_t> changed_;  // stages that may have something to do now
   int64_t now_ = 0;
   int64_t sequence_ = 0;
   std::map<std::pair<int64_t, int64_t>, std::function<void()>> events_;  // by time, then order

@@ -20,7 +20,10 @@ struct VirtualCosts {
 struct VirtualStage {
   std::vector<Action> trace;
   int64_t max_in_flight = 0;
-  std::vector<int64_t> lags;  // of each micro-batch
+  int64_t max_held = 0;                    // activations
+  std::vector<int64_t> forward_versions;   // of each micro-batch: the weights that it used
+  std::vector<int64_t> backward_versions;  // the same of its backward
+  std::vector<int64_t> lags;               // updates done at its backward, less its forward version
   std::vector<int64_t>
       seen_update;   // of each validation micro-batch: updates done here when it was run
   int64_t busy = 0;  // time units

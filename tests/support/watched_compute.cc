@@ -25,6 +25,10 @@ class WatchedCompute final : public StageCompute {
     if (absl::Status seen = watch_({ActionKind::kBackward, micro_batch}); !seen.ok()) return seen;
     return inner_->Backward(micro_batch, slot, return_index);
   }
+  absl::Status BackwardWeights(int64_t micro_batch, int slot) override {
+    if (absl::Status seen = watch_({ActionKind::kWeights, micro_batch}); !seen.ok()) return seen;
+    return inner_->BackwardWeights(micro_batch, slot);
+  }
   absl::StatusOr<StepResult> Step(int64_t update) override {
     if (absl::Status seen = watch_({ActionKind::kStep, update}); !seen.ok()) return seen;
     return inner_->Step(update);

@@ -46,12 +46,18 @@ StageModel::StageModel(const v1::JobSpec& spec, uint32_t first_unit, uint32_t en
 }
 
 at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch) {
-  for (size_t i = 0; i < units_.size(); ++i) {
-    std::optional<uint64_t> dropout_seed;
+  return Forward(std::move(input), micro_batch, 0, units_.size());
+}
+
+at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch, size_t begin,
+                               size_t end, DeferredGradients* deferred) {
+  for (size_t i = begin; i < end; ++i) {
+    ForwardOptions options;
+    options.deferred = deferred;
     if (micro_batch) {
-      dropout_seed = MixSeed(spec_.train().seed() + 1, first_unit_ + i, *micro_batch);
+      options.dropout_seed = MixSeed(spec_.train().seed() + 1, first_unit_ + i, *micro_batch);
     }
-    input = units_[i]->Forward(input, dropout_seed);
+    input = units_[i]->Forward(input, options);
   }
   return input;
 }
@@ -64,7 +70,7 @@ std::vector<Parameter> StageModel::parameters() const {
   return all;
 }
 
-std::vector<UnitTensors> StageModel::Tensors(const AdamW& optimizer) const {
+std::vector<UnitTensors> StageModel::Tensors(const Optimizer& optimizer) const {
   std::vector<UnitTensors> all;
   size_t index = 0;
   for (size_t i = 0; i < units_.size(); ++i) {

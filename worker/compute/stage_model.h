@@ -10,7 +10,7 @@
 #include "paci/v1/job.pb.h"
 #include "worker/checkpoint/checkpoint.h"
 #include "worker/model/gpt.h"
-#include "worker/optimizer/adamw.h"
+#include "worker/optimizer/optimizer.h"
 
 namespace paci {
 
@@ -20,13 +20,17 @@ class StageModel {
   // Units [first_unit, end_unit).
   StageModel(const v1::JobSpec& spec, uint32_t first_unit, uint32_t end_unit);
 
-  // Through all units. `micro_batch`: in training, what dropout depends on; nullopt drops nothing.
+  // Through all units, or those of [begin, end) counted from the stage's first. `micro_batch`: in
+  // training, what dropout depends on; nullopt drops nothing.
   at::Tensor Forward(at::Tensor input, std::optional<int64_t> micro_batch);
+  at::Tensor Forward(at::Tensor input, std::optional<int64_t> micro_batch, size_t begin, size_t end,
+                     DeferredGradients* deferred = nullptr);
+  size_t unit_count() const { return units_.size(); }
 
   std::vector<Parameter> parameters() const;
 
   // What a checkpoint has of these units; valid until the next step.
-  std::vector<UnitTensors> Tensors(const AdamW& optimizer) const;
+  std::vector<UnitTensors> Tensors(const Optimizer& optimizer) const;
   // Takes over the weights of a complete checkpoint.
   absl::Status Load(const std::string& directory);
 

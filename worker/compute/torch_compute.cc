@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/csrc/autograd/autograd.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,9 +12,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/checkpoint_directory.h"
+#include "common/config/schedule_config.h"
 #include "worker/compute/guard.h"
 #include "worker/compute/sampled_weights.h"
 #include "worker/compute/stage_model.h"
+#include "worker/compute/stage_passes.h"
+#include "worker/compute/stage_weights.h"
 #include "worker/data/batch_source.h"
 #include "worker/optimizer/learning_rate.h"
 
@@ -36,7 +39,11 @@ class TorchCompute final : public StageCompute {
         model_(spec_, command.assignments(static_cast<int>(stage_)).first_unit(),
                command.assignments(static_cast<int>(stage_)).end_unit()),
         parameters_(model_.parameters()),
-        optimizer_(spec_.optimizer(), parameters_),
+        optimizer_(MakeOptimizer(spec_, parameters_)),
+        schedule_(MakeSchedule(ScheduleConfigOf(spec_), stage_)),
+        weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
+        loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
+                                         at::kFloat)),
         sample_(parameters_) {}
 
   absl::Status Prepare(int slots, int returns) override {
@@ -45,6 +52,8 @@ class TorchCompute final : public StageCompute {
         inputs_.push_back(at::zeros(shape_, at::kFloat).set_requires_grad(true));
       }
       outputs_.resize(slots);
+      passes_ = MakeStagePasses(&model_, slots, spec_.pipeline().recompute(),
+                                schedule_->SplitsBackward());
       for (int i = 0; i < returns && !is_last_; ++i) {
         output_gradients_.push_back(at::zeros(shape_, at::kFloat));
       }
@@ -69,22 +78,28 @@ class TorchCompute final : public StageCompute {
     return Guarded("the forward of micro-batch ", micro_batch, [&]() -> absl::StatusOr<ConstBytes> {
       const absl::StatusOr<at::Tensor> batch = Batch(micro_batch, &BatchSource::Training);
       if (!batch.ok()) return batch.status();
-      const at::Tensor output = model_.Forward(InputOf(*batch, slot), micro_batch);
-      if (!is_last_) return Keep(output, slot);
-      const at::Tensor loss = CrossEntropy(output, TargetsOf(*batch));
-      losses_ += loss.item<double>();
-      outputs_[slot] = loss / static_cast<double>(spec_.pipeline().accumulation());
+      StagePasses::Finish finish = [](const at::Tensor& output) { return output.contiguous(); };
+      if (is_last_) {
+        finish = [targets = TargetsOf(*batch)](const at::Tensor& logits) {
+          return CrossEntropy(logits, targets);
+        };
+      }
+      weights_->Forward(micro_batch, [&] {
+        outputs_[slot] = passes_->Forward(slot, InputOf(*batch, slot), micro_batch, finish);
+      });
+      if (!is_last_) return BytesOf(outputs_[slot]);
+      losses_ += std::exchange(outputs_[slot], at::Tensor()).item<double>();
       return ConstBytes();
     });
   }
 
   absl::StatusOr<ConstBytes> Backward(int64_t micro_batch, int slot, int return_index) override {
     return Guarded("the backward of micro-batch ", micro_batch, [&] {
-      const at::Tensor output = std::exchange(outputs_[slot], at::Tensor());
+      outputs_[slot].reset();
       if (!is_first_) inputs_[slot].mutable_grad().reset();
-      std::vector<at::Tensor> gradients;
-      if (!is_last_) gradients.push_back(output_gradients_[return_index]);
-      torch::autograd::backward({output}, gradients);
+      weights_->Backward(micro_batch, [&] {
+        passes_->Backward(slot, is_last_ ? loss_gradient_ : output_gradients_[return_index]);
+      });
       if (is_first_) return absl::StatusOr<ConstBytes>(ConstBytes());
       at::Tensor& gradient = inputs_[slot].mutable_grad();
       gradient = gradient.contiguous();
@@ -92,21 +107,29 @@ class TorchCompute final : public StageCompute {
     });
   }
 
+  absl::Status BackwardWeights(int64_t micro_batch, int slot) override {
+    return Guarded("the weight half of the backward of micro-batch ", micro_batch, [&] {
+      passes_->BackwardWeights(slot);
+      return absl::OkStatus();
+    });
+  }
+
   absl::StatusOr<StepResult> Step(int64_t update) override {
     return Guarded("update ", update, [&]() -> absl::StatusOr<StepResult> {
       const at::NoGradGuard no_grad;
       StepResult result;
-      result.learning_rate = LearningRateAt(spec_, update);
+      result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update);
       std::vector<at::Tensor> gradients;
       gradients.reserve(parameters_.size());
       for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
       result.gradient_norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
       result.is_skipped = !std::isfinite(result.gradient_norm);
-      if (!result.is_skipped) {
+      weights_->Step(update, [&] {
+        if (result.is_skipped) return;
         Clip(gradients, result.gradient_norm);
-        optimizer_.Step(result.learning_rate);
+        optimizer_->Step(result.learning_rate);
         sample_.Read(parameters_);
-      }
+      });
       // Released, not zeroed: the next backward's first gradient takes their place.
       for (const Parameter& p : parameters_) p.tensor.mutable_grad().reset();
       if (is_last_) {
@@ -137,9 +160,11 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) override {
     return Guarded("the checkpoint of update ", update, [&] {
       return WritePart(CheckpointDirectory(spec_, job_id_, update), update,
-                       model_.Tensors(optimizer_));
+                       model_.Tensors(*optimizer_));
     });
   }
+
+  uint64_t policy_bytes() const override { return weights_->bytes(); }
 
   absl::Span<const float> WeightSample() override { return sample_.values(); }
 
@@ -188,11 +213,15 @@ class TorchCompute final : public StageCompute {
   const std::unique_ptr<BatchSource> batches_;  // null in the middle
   StageModel model_;
   const std::vector<Parameter> parameters_;
-  AdamW optimizer_;
+  const std::unique_ptr<Optimizer> optimizer_;
+  const std::unique_ptr<Schedule> schedule_;
+  const std::unique_ptr<StageWeights> weights_;
+  std::unique_ptr<StagePasses> passes_;
+  const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
   SampledWeights sample_;
 
   std::vector<at::Tensor> inputs_;            // by slot
-  std::vector<at::Tensor> outputs_;           // by slot; at the last stage the loss / a
+  std::vector<at::Tensor> outputs_;           // by slot, until it is sent
   std::vector<at::Tensor> output_gradients_;  // by return index
   double losses_ = 0;                         // sum over the update's micro-batches
   double evaluation_losses_ = 0;

@@ -58,7 +58,7 @@ std::function<void()> WorkOf(const v1::JobSpec& spec, uint32_t unit) {
     input = at::randn({rows, context, int64_t{spec.model().hidden()}}).set_requires_grad(true);
   }
   return [=] {
-    const at::Tensor output = made->Forward(input, /*dropout_seed=*/1);
+    const at::Tensor output = made->Forward(input, {/*dropout_seed=*/1});
     if (is_head) {
       torch::autograd::backward({CrossEntropy(output, ids)});
     } else {

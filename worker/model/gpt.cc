@@ -46,6 +46,12 @@ class Initializer {
   const uint32_t unit_;
 };
 
+at::Tensor Project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                   DeferredGradients* deferred) {
+  return deferred != nullptr ? DeferredLinear(x, weight, bias, deferred)
+                             : at::linear(x, weight, bias);
+}
+
 struct Linear {
   at::Tensor weight;  // [out, in]
   at::Tensor bias;    // [out]
@@ -53,7 +59,9 @@ struct Linear {
   Linear(Initializer& make, const std::string& name, int64_t in, int64_t out, double deviation)
       : weight(make.Matrix(absl::StrCat(name, ".weight"), out, in, deviation)),
         bias(make.Vector(absl::StrCat(name, ".bias"), out, 0)) {}
-  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+  at::Tensor operator()(const at::Tensor& x, DeferredGradients* deferred) const {
+    return Project(x, weight, bias, deferred);
+  }
 };
 
 struct LayerNorm {
@@ -98,8 +106,8 @@ class Embedding final : public ModelUnit {
         tokens_(make_.Matrix("wte.weight", model.vocabulary(), model.hidden())),
         positions_(make_.Matrix("wpe.weight", model.context(), model.hidden())) {}
 
-  at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t> dropout_seed) override {
-    Dropout dropout(dropout_, dropout_seed);
+  at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
+    Dropout dropout(dropout_, options.dropout_seed);
     return dropout(at::embedding(tokens_, input) + positions_.narrow(0, 0, input.size(1)));
   }
 
@@ -124,11 +132,13 @@ class Block final : public ModelUnit {
         contract_(make_, "mlp.c_proj", 4 * int64_t{model.hidden()}, model.hidden(),
                   ResidualDeviation(model)) {}
 
-  at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t> dropout_seed) override {
-    Dropout dropout(dropout_, dropout_seed);
-    const at::Tensor x = input + dropout(projection_(Attention(norm_1_(input), dropout)));
-    const at::Tensor expanded = at::gelu(expand_(norm_2_(x)), "tanh");
-    return x + dropout(contract_(expanded));
+  at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
+    Dropout dropout(dropout_, options.dropout_seed);
+    DeferredGradients* const deferred = options.deferred;
+    const at::Tensor qkv = qkv_(norm_1_(input), deferred);
+    const at::Tensor x = input + dropout(projection_(Attention(qkv, dropout), deferred));
+    const at::Tensor expanded = at::gelu(expand_(norm_2_(x), deferred), "tanh");
+    return x + dropout(contract_(expanded, deferred));
   }
 
  private:
@@ -136,13 +146,13 @@ class Block final : public ModelUnit {
     return kInitialDeviation / std::sqrt(2.0 * model.layers());
   }
 
-  // [micro_batch, context, hidden] -> the same shape
-  at::Tensor Attention(const at::Tensor& x, Dropout& dropout) const {
-    const int64_t batch = x.size(0), context = x.size(1), hidden = x.size(2);
+  // [micro_batch, context, 3 * hidden] -> [micro_batch, context, hidden]
+  at::Tensor Attention(const at::Tensor& qkv, Dropout& dropout) const {
+    const int64_t batch = qkv.size(0), context = qkv.size(1), hidden = qkv.size(2) / 3;
     // [3, micro_batch, heads, context, hidden / heads]
-    const at::Tensor qkv =
-        qkv_(x).view({batch, context, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4});
-    const at::Tensor q = qkv[0], k = qkv[1], v = qkv[2];
+    const at::Tensor parts =
+        qkv.view({batch, context, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4});
+    const at::Tensor q = parts[0], k = parts[1], v = parts[2];
     const at::Tensor mixed =
         dropout.is_on() ? DroppedAttention(q, k, v, dropout)
                         : at::scaled_dot_product_attention(q, k, v, /*attn_mask=*/{},
@@ -180,8 +190,8 @@ class Head final : public ModelUnit {
         norm_(make_, "transformer.ln_f", model.hidden()),
         weight_(make_.Matrix("lm_head.weight", model.vocabulary(), model.hidden())) {}
 
-  at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t>) override {
-    return at::linear(norm_(input), weight_);
+  at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
+    return Project(norm_(input), weight_, /*bias=*/{}, options.deferred);
   }
 
  private:

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "paci/v1/job.pb.h"
+#include "worker/model/deferred_gradients.h"
 
 namespace paci {
 
@@ -23,6 +24,12 @@ struct Parameter {
   std::string name;   // as nanoGPT's state dict has it, "transformer.h.0.attn.c_attn.weight"
   at::Tensor tensor;  // a leaf that requires a gradient
   bool decays;        // weight decay applies: matrices and embeddings, not biases and norms
+};
+
+// How a forward is to be done.
+struct ForwardOptions {
+  std::optional<uint64_t> dropout_seed;   // what the dropped elements depend on; nullopt: none are
+  DeferredGradients* deferred = nullptr;  // where its backward leaves the weights' gradients
 };
 
 // Single-threaded. Throws what LibTorch throws.
@@ -33,9 +40,8 @@ class ModelUnit {
   // Embedding: token ids [micro_batch, context] -> [micro_batch, context, hidden].
   // Block: [micro_batch, context, hidden] -> the same shape.
   // Head: [micro_batch, context, hidden] -> logits [micro_batch, context, vocabulary].
-  // Shorter sequences are allowed. `dropout_seed`: what the dropped elements depend on; nullopt:
-  // nothing is dropped.
-  virtual at::Tensor Forward(const at::Tensor& input, std::optional<uint64_t> dropout_seed) = 0;
+  // Shorter sequences are allowed.
+  virtual at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) = 0;
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 namespace paci {
 
 AdamW::AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters)
@@ -22,14 +24,26 @@ AdamW::AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parame
 void AdamW::Step(double learning_rate) {
   for (Group& group : groups_) {
     if (group.parameters.empty()) continue;
-    std::vector<at::Tensor> gradients;
-    for (const at::Tensor& parameter : group.parameters) gradients.push_back(parameter.grad());
     at::_foreach_add_(group.step, 1);
-    at::_fused_adamw_(group.weights, gradients, group.exp_avg, group.exp_avg_sq,
+    at::_fused_adamw_(group.weights, group.Gradients(), group.exp_avg, group.exp_avg_sq,
                       /*max_exp_avg_sqs=*/{}, group.step, learning_rate, spec_.beta1(),
                       spec_.beta2(), group.weight_decay, spec_.eps(), /*amsgrad=*/false,
                       /*maximize=*/false);
   }
+}
+
+std::vector<at::Tensor> AdamW::Group::Gradients() const {
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& parameter : parameters) gradients.push_back(parameter.grad());
+  return gradients;
+}
+
+at::Tensor AdamW::Direction(size_t index) const {
+  const auto [group, i] = position_[index];
+  const auto steps = groups_[group].step[i].item<double>();
+  const at::Tensor root =
+      (groups_[group].exp_avg_sq[i] / (1 - std::pow(spec_.beta2(), steps))).sqrt_();
+  return groups_[group].exp_avg[i] / root.add_(spec_.eps()) / (1 - std::pow(spec_.beta1(), steps));
 }
 
 std::vector<std::pair<std::string, at::Tensor>> AdamW::State(size_t index) const {

@@ -41,12 +41,16 @@ class StageCompute {
   // tokens.
   virtual absl::StatusOr<absl::Span<const std::byte>> Forward(int64_t micro_batch, int slot) = 0;
 
-  // Accumulates the gradients of the micro-batch that Forward left in `slot`, with the weights as
-  // they are now. Reads return buffer `return_index`, except at the last stage. Returns the
-  // gradient with respect to the slot's input, valid until the next Forward or Evaluate into the
-  // slot; at the first stage, empty.
+  // The backward of the micro-batch that Forward left in `slot`: accumulates its gradients with the
+  // weights that the schedule's policy says. Reads return buffer `return_index`, except at the last
+  // stage. Returns the gradient with respect to the slot's input, valid until the next Forward or
+  // Evaluate into the slot; at the first stage, empty. Where the schedule splits backwards this is
+  // the input half, and BackwardWeights follows before the slot is used again.
   virtual absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
                                                                int return_index) = 0;
+
+  // The weight half: accumulates the gradients of the micro-batch whose input half left `slot`.
+  virtual absl::Status BackwardWeights(int64_t micro_batch, int slot) = 0;
 
   struct StepResult {
     double learning_rate = 0;
@@ -67,6 +71,9 @@ class StageCompute {
   // Writes this stage's layers as they are after `update` updates, durably. The manifest is not its
   // business.
   virtual absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) = 0;
+
+  // Bytes that the weight policy holds beside the weights.
+  virtual uint64_t policy_bytes() const { return 0; }
 
   // A fixed sample of this stage's weights, for the drift metric; empty if there are none. Valid
   // until the next Step.

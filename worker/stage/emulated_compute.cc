@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/schedule_config.h"
 
 namespace paci {
 namespace {
@@ -37,6 +38,7 @@ class EmulatedCompute final : public StageCompute {
                                                         spec.model().hidden())),
         is_first_(stage == 0),
         is_last_(stage == static_cast<int64_t>(spec.pipeline().stages()) - 1),
+        splits_backward_(MakeSchedule(ScheduleConfigOf(spec), stage)->SplitsBackward()),
         learning_rate_(spec.optimizer().lr()) {}
 
   absl::Status Prepare(int slots, int returns) override {
@@ -61,9 +63,16 @@ class EmulatedCompute final : public StageCompute {
 
   absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
                                                        int return_index) override {
-    return Run("gradient", costs_.backward_seconds(), micro_batch,
+    const double seconds =
+        costs_.backward_seconds() - (splits_backward_ ? costs_.weights_seconds() : 0);
+    return Run("gradient", seconds, micro_batch,
                is_last_ ? nullptr : &output_gradients_[return_index],
                is_first_ ? nullptr : &input_gradients_[slot]);
+  }
+
+  absl::Status BackwardWeights(int64_t, int) override {
+    SleepFor(costs_.weights_seconds());
+    return absl::OkStatus();
   }
 
   absl::StatusOr<StepResult> Step(int64_t) override {
@@ -106,6 +115,7 @@ class EmulatedCompute final : public StageCompute {
   const size_t activation_bytes_;
   const bool is_first_;
   const bool is_last_;
+  const bool splits_backward_;
   const double learning_rate_;
   std::vector<Buffer> inputs_;
   std::vector<Buffer> input_gradients_;

@@ -15,6 +15,8 @@ Activity ActivityOf(ActionKind kind) {
       return Activity::kForward;
     case ActionKind::kBackward:
       return Activity::kBackward;
+    case ActionKind::kWeights:
+      return Activity::kWeights;
     case ActionKind::kStep:
       return Activity::kUpdate;
     case ActionKind::kEvaluate:
@@ -44,9 +46,8 @@ Activity ActivityOf(Wait wait) {
 }  // namespace
 
 int StageLoop::SlotCount(const Schedule& schedule) {
-  // One more than can be in flight, so that the next activation arrives during the work on this
-  // one.
-  return static_cast<int>(schedule.InFlightCap()) + 1;
+  // One more than can be held, so that the next activation arrives during the work on this one.
+  return static_cast<int>(schedule.ActivationCap()) + 1;
 }
 
 StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
@@ -166,6 +167,8 @@ absl::Status StageLoop::Perform(Action action) {
       return Forward(action.index);
     case ActionKind::kBackward:
       return Backward(action.index);
+    case ActionKind::kWeights:
+      return BackwardWeights(action.index);
     case ActionKind::kStep:
       return Step(action.index);
     case ActionKind::kEvaluate:
@@ -190,8 +193,10 @@ absl::Status StageLoop::Forward(int64_t micro_batch) {
   SendOutput(FrameKind::kActivation, micro_batch, *output);
   in_flight_slots_.push_back(slot);
   output_order_.push_back(outputs_queued_);
-  versions_.OnForward();
-  ++state_.forwards;
+  const ScheduleConfig& config = schedule_->config();
+  versions_.OnForward(
+      ForwardVersion(config.weights, config.accumulation, micro_batch, state_.updates));
+  schedule_->Finish({ActionKind::kForward, micro_batch}, state_);
   return absl::OkStatus();
 }
 
@@ -205,8 +210,21 @@ absl::Status StageLoop::Backward(int64_t micro_batch) {
   SendGradient(micro_batch, *gradient);
   in_flight_slots_.pop_front();
   output_order_.pop_front();
-  leaving_slots_.push_back({0, gradients_queued_});
-  ++state_.backwards;
+  if (schedule_->SplitsBackward()) {
+    half_done_slots_.emplace_back(slot, gradients_queued_);
+  } else {
+    leaving_slots_.push_back({0, gradients_queued_});
+  }
+  schedule_->Finish({ActionKind::kBackward, micro_batch}, state_);
+  return absl::OkStatus();
+}
+
+absl::Status StageLoop::BackwardWeights(int64_t micro_batch) {
+  const auto [slot, gradients_queued] = half_done_slots_.front();
+  half_done_slots_.pop_front();
+  if (absl::Status done = compute_->BackwardWeights(micro_batch, slot); !done.ok()) return done;
+  leaving_slots_.push_back({0, gradients_queued});
+  schedule_->Finish({ActionKind::kWeights, micro_batch}, state_);
   return absl::OkStatus();
 }
 
@@ -214,8 +232,9 @@ absl::Status StageLoop::Step(int64_t update) {
   absl::StatusOr<StageCompute::StepResult> result = compute_->Step(update);
   if (!result.ok()) return result.status();
   versions_.OnStep(compute_->WeightSample());
-  ++state_.updates;
+  schedule_->Finish({ActionKind::kStep, update}, state_);
   monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped);
+  monitor_->OnPolicyBytes(compute_->policy_bytes());
   CountBytes();
   if (schedule_->is_last()) {
     v1::MetricPoint point = PointNow();
@@ -232,7 +251,7 @@ absl::Status StageLoop::Evaluate(int64_t index) {
   if (!output.ok()) return output.status();
   SendOutput(FrameKind::kEvaluation, index, *output);
   leaving_slots_.push_back({outputs_queued_, 0});
-  ++state_.evaluations;
+  schedule_->Finish({ActionKind::kEvaluate, index}, state_);
   const Milestones& milestones = schedule_->config().milestones;
   if (schedule_->is_last() && state_.evaluations == milestones.EvaluationsDue(state_.updates)) {
     v1::MetricPoint point = PointNow();
@@ -246,7 +265,7 @@ absl::Status StageLoop::Checkpoint() {
   absl::StatusOr<v1::CheckpointPart> part = compute_->Checkpoint(state_.updates);
   if (!part.ok()) return part.status();
   monitor_->OnCheckpoint(*std::move(part));
-  ++state_.checkpoints;
+  schedule_->Finish({ActionKind::kCheckpoint, state_.checkpoints}, state_);
   return absl::OkStatus();
 }
 

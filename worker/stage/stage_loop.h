@@ -68,6 +68,7 @@ class StageLoop {
   absl::Status Perform(Action action);
   absl::Status Forward(int64_t micro_batch);
   absl::Status Backward(int64_t micro_batch);
+  absl::Status BackwardWeights(int64_t micro_batch);
   absl::Status Step(int64_t update);
   absl::Status Evaluate(int64_t index);
   absl::Status Checkpoint();
@@ -99,6 +100,8 @@ class StageLoop {
   SlotRing slots_;
   std::deque<int> arriving_slots_;   // posted, not yet used; oldest first
   std::deque<int> in_flight_slots_;  // of the micro-batches in flight, oldest first
+  // Slots whose input half is done and whose weight half is not, and the gradients queued then.
+  std::deque<std::pair<int, int64_t>> half_done_slots_;
   // Slots whose action is done, in order, and how many sends must be through before they are free.
   struct Leaving {
     int64_t outputs_sent;

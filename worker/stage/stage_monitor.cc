@@ -22,6 +22,8 @@ void AddSeconds(v1::ActivitySeconds& seconds, Activity activity, double elapsed)
       return seconds.set_forward(seconds.forward() + elapsed);
     case Activity::kBackward:
       return seconds.set_backward(seconds.backward() + elapsed);
+    case Activity::kWeights:
+      return seconds.set_weights(seconds.weights() + elapsed);
     case Activity::kUpdate:
       return seconds.set_update(seconds.update() + elapsed);
     case Activity::kEvaluate:
@@ -88,6 +90,11 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   drift_sum_ = 0;
   drift_count_ = 0;
   if (is_skipped) status_.set_skipped_updates(status_.skipped_updates() + 1);
+}
+
+void StageMonitor::OnPolicyBytes(uint64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  status_.set_policy_bytes(std::max<uint64_t>(status_.policy_bytes(), bytes));
 }
 
 void StageMonitor::OnBytes(uint64_t sent, uint64_t received) {

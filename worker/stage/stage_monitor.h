@@ -20,6 +20,7 @@ namespace paci {
 enum class Activity {
   kForward,
   kBackward,
+  kWeights,
   kUpdate,
   kEvaluate,
   kCheckpoint,
@@ -42,6 +43,7 @@ class StageMonitor {
   void OnActivity(Activity activity, absl::Duration elapsed);
   void OnBackward(const VersionTracker::Measured& measured);
   void OnStep(double learning_rate, double gradient_norm, bool is_skipped);
+  void OnPolicyBytes(uint64_t bytes);
   void OnBytes(uint64_t sent, uint64_t received);
   void OnPoint(v1::MetricPoint point);
   void OnCheckpoint(v1::CheckpointPart part);

@@ -1,5 +1,6 @@
 #include "worker/stage/version_tracker.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace paci {
@@ -22,7 +23,7 @@ VersionTracker::VersionTracker(absl::Span<const float> sample) {
   versions_.push_back({0, {sample.begin(), sample.end()}});
 }
 
-void VersionTracker::OnForward() { forward_updates_.push_back(versions_.back().update); }
+void VersionTracker::OnForward(int64_t version) { forward_updates_.push_back(version); }
 
 void VersionTracker::OnStep(absl::Span<const float> sample) {
   versions_.push_back({versions_.back().update + 1, {sample.begin(), sample.end()}});
@@ -40,8 +41,10 @@ VersionTracker::Measured VersionTracker::OnBackward() {
 }
 
 void VersionTracker::DropUnused() {
+  // A double buffer's next forward may still use the one before the present.
+  const int64_t previous = versions_.back().update - 1;
   const int64_t oldest =
-      forward_updates_.empty() ? versions_.back().update : forward_updates_.front();
+      forward_updates_.empty() ? previous : std::min(previous, forward_updates_.front());
   while (versions_.front().update < oldest) versions_.pop_front();
 }
 

@@ -15,7 +15,9 @@ class VersionTracker {
  public:
   explicit VersionTracker(absl::Span<const float> sample);
 
-  void OnForward();
+  // A micro-batch whose forward uses the weights as they were after `version` updates. Versions do
+  // not fall from one micro-batch to the next.
+  void OnForward(int64_t version);
   // The weights changed; `sample` is the same weights as before.
   void OnStep(absl::Span<const float> sample);
 

@@ -79,8 +79,9 @@ TEST(ValidateSpec, RefusesEnumsThatAreUnsetOrUnknown) {
 
 TEST(ValidateSpec, KnowsScheduleDeviceAndOptimizer) {
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("1f1b"); }), "");
-  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("gpipe"); }),
-            "pipeline.schedule: \"gpipe\" is not known; expected one of paci, 1f1b");
+  EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("gpipes"); }),
+            "pipeline.schedule: \"gpipes\" is not known; expected one of paci, 1f1b, gpipe, zb-h1, "
+            "zb-2p, async, pipedream, pipedream-2bw, pipemare, pipeoptim, spectrain, nesterov");
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_device("cuda"); }), "");
   EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_device("tpu"); }),
               StartsWith("train.device: \"tpu\" is not known"));

@@ -1,5 +1,6 @@
 // Traces of whole pipelines as text: testdata/*.txt hold one pipeline each, its first line, and
-// what every stage does. A forward takes 1, a backward 2, everything else and every link nothing.
+// what every stage does. A forward takes 1, a backward 2 or two halves of 1, everything else and
+// every link nothing.
 // PACI_REGENERATE=1 rewrites the traces.
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/schedule/presets.h"
 #include "tests/support/virtual_pipeline.h"
 
 namespace paci {
@@ -25,8 +27,8 @@ ScheduleConfig ParseConfig(const std::string& line) {
   int64_t value;
   words >> preset >> order;
   ScheduleConfig config;
-  config.boundary = FindPreset(preset).value().boundary;
   config.order = order == "strict" ? Order::kStrict : Order::kDrainFirst;
+  ApplyPreset(FindPreset(preset).value(), config);
   while (words >> key >> value) {
     if (key == "stages") config.stages = value;
     if (key == "accumulation") config.accumulation = value;
@@ -39,12 +41,15 @@ ScheduleConfig ParseConfig(const std::string& line) {
 }
 
 std::string Trace(const std::string& first_line) {
-  const VirtualCosts costs = {[](int64_t, Action action) -> int64_t {
+  const ScheduleConfig config = ParseConfig(first_line);
+  const bool splits = MakeSchedule(config, 0)->SplitsBackward();
+  const VirtualCosts costs = {[splits](int64_t, Action action) -> int64_t {
                                 if (action.kind == ActionKind::kForward) return 1;
-                                return action.kind == ActionKind::kBackward ? 2 : 0;
+                                if (action.kind == ActionKind::kBackward) return splits ? 1 : 2;
+                                return action.kind == ActionKind::kWeights ? 1 : 0;
                               },
                               [](int64_t, int64_t) -> int64_t { return 0; }};
-  const VirtualRun run = RunVirtualPipeline(ParseConfig(first_line), costs);
+  const VirtualRun run = RunVirtualPipeline(config, costs);
   std::string text = absl::StrCat(first_line, "\n");
   for (size_t i = 0; i < run.stages.size(); ++i) {
     absl::StrAppend(&text, "stage ", i, ": ", ToString(run.stages[i].trace), "\n");

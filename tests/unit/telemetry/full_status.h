@@ -24,6 +24,7 @@ inline v1::StageStatus FullStatus() {
   v1::ActivitySeconds& activity = *status.mutable_activity();
   activity.set_forward(1.5);
   activity.set_backward(3.25);
+  activity.set_weights(0.375);
   activity.set_update(0.5);
   activity.set_evaluate(0.75);
   activity.set_checkpoint(0.125);
@@ -36,6 +37,7 @@ inline v1::StageStatus FullStatus() {
   status.set_received_bytes(8192);
   status.set_resident_bytes(500000);
   status.set_peak_resident_bytes(600000);
+  status.set_policy_bytes(4000);
   status.set_drift(0.001);
   status.set_drift_max(0.004);
   status.set_gradient_norm(1.75);

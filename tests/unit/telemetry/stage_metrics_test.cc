@@ -40,6 +40,7 @@ TEST(StageMetrics, EveryFigureIsInItsOwnLine) {
           R"(paci_in_flight_cap{job="demo-1",stage="1"} 3)",
           R"(paci_activity_seconds_total{job="demo-1",stage="1",activity="forward"} 1.5)",
           R"(paci_activity_seconds_total{job="demo-1",stage="1",activity="backward"} 3.25)",
+          R"(paci_activity_seconds_total{job="demo-1",stage="1",activity="weights"} 0.375)",
           R"(paci_activity_seconds_total{job="demo-1",stage="1",activity="update"} 0.5)",
           R"(paci_activity_seconds_total{job="demo-1",stage="1",activity="evaluate"} 0.75)",
           R"(paci_activity_seconds_total{job="demo-1",stage="1",activity="checkpoint"} 0.125)",
@@ -63,6 +64,7 @@ TEST(StageMetrics, EveryFigureIsInItsOwnLine) {
           R"(paci_transferred_bytes_total{job="demo-1",stage="1",direction="received"} 8192)",
           R"(paci_resident_bytes{job="demo-1",stage="1"} 500000)",
           R"(paci_peak_resident_bytes{job="demo-1",stage="1"} 600000)",
+          R"(paci_policy_bytes{job="demo-1",stage="1"} 4000)",
           R"(paci_parameters{job="demo-1",stage="1"} 1000)",
       }));
 }

@@ -24,21 +24,30 @@ TEST(SlotRing, GivesEachSlotAgainOnlyAfterItsRelease) {
 TEST(VersionTracker, MeasuresUpdatesBetweenForwardAndBackward) {
   const std::vector<float> sample(4, 1.0f);
   VersionTracker versions(sample);
-  versions.OnForward();
-  versions.OnForward();
+  versions.OnForward(0);
+  versions.OnForward(0);
   EXPECT_EQ(versions.OnBackward().lag, 0);
   versions.OnStep(sample);
-  versions.OnForward();
+  versions.OnForward(1);
   versions.OnStep(sample);
   EXPECT_EQ(versions.OnBackward().lag, 2);
   EXPECT_EQ(versions.OnBackward().lag, 1);
 }
 
+TEST(VersionTracker, KnowsTheVersionBeforeThePresentEvenIfNoneInFlightUsesIt) {
+  VersionTracker versions(std::vector<float>{3, 4});
+  versions.OnStep(std::vector<float>{3, 4.5});
+  versions.OnForward(0);
+  const VersionTracker::Measured measured = versions.OnBackward();
+  EXPECT_EQ(measured.lag, 1);
+  EXPECT_DOUBLE_EQ(measured.drift, 0.1);
+}
+
 TEST(VersionTracker, MeasuresHowFarTheWeightsMovedRelativeToTheForwards) {
   VersionTracker versions(std::vector<float>{3, 4});
-  versions.OnForward();
+  versions.OnForward(0);
   versions.OnStep(std::vector<float>{3, 4.5});
-  versions.OnForward();
+  versions.OnForward(1);
   const VersionTracker::Measured first = versions.OnBackward();
   EXPECT_EQ(first.lag, 1);
   EXPECT_DOUBLE_EQ(first.drift, 0.1);

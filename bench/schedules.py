@@ -1,0 +1,106 @@
+"""Every schedule as a real job: eight emulated stages, and two stages that compute.
+
+Emulated (bench/emulated.yaml, halves of the backward of 10 ms each): tokens/s as a share of the no-bubble limit, one
+micro-batch every forward + backward. Real (the model and cut of bench/pipeline.yaml, one thread a stage): tokens/s as a
+share of twice one process with one thread, and the peak memory of both processes beside `1f1b`. All sides take turns;
+medians. `paci` is shown with one micro-batch more in flight and with recomputation, too.
+
+usage: schedules.py [--json FILE] [--repeats R] [--no-emulated] [--no-real]
+"""
+import argparse
+
+from cluster import ROOT, Cluster, cluster, kjv, machine, median, report, tokens_per_second
+
+SYSTEMS = ["paci", "1f1b", "gpipe", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw", "pipemare", "pipeoptim",
+           "spectrain", "nesterov"]
+VARIANTS: dict[str, dict[str, object]] = {name: {"pipeline.schedule": name} for name in SYSTEMS}
+VARIANTS["paci, extra_in_flight 1"] = {"pipeline.schedule": "paci", "pipeline.extra_in_flight": 1}
+RECOMPUTING = {f"paci, recompute {mode}": {"pipeline.schedule": "paci", "pipeline.recompute": mode}
+               for mode in ("selective", "full")}
+EMULATED_STAGES, EMULATED_A = 8, 16
+REAL_A = 4
+MIB = 1 << 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--emulated", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--real", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    result: dict = {"machine": machine()}
+    if options.emulated:
+        result["emulated"] = emulated(options.repeats)
+        report(result, [[name, e["share_of_limit"], e["lag_max"], e["lag_mean"]] for name, e in result["emulated"].items()],
+               ["schedule", "share of limit", "lag, most", "lag, mean at stage 0"], options.json)
+        print()
+    if options.real:
+        result["real"] = real(options.repeats)
+        base = result["real"]["1f1b"]["above_start_bytes"]
+        report(result, [[name, e["share_of_limit"], e["above_start_bytes"] / MIB, e["above_start_bytes"] / base,
+                         e["policy_bytes"] / MIB] for name, e in result["real"].items()],
+               ["schedule", "share of limit", "peak above start, MiB", "/ 1f1b", "weight copies, MiB"], options.json)
+
+
+def accumulation_of(settings: dict, usual: int) -> int:
+    return 1 if settings["pipeline.schedule"] == "async" else usual
+
+
+def emulated(repeats: int) -> dict:
+    runs: dict[str, list[dict]] = {}
+    with cluster(EMULATED_STAGES) as running:
+        for _ in range(repeats):
+            for name, settings in VARIANTS.items():
+                a = accumulation_of(settings, EMULATED_A)
+                job = running.run_job(ROOT / "bench" / "emulated.yaml", settings | {
+                    "pipeline.stages": EMULATED_STAGES, "pipeline.accumulation": a, "train.updates": 160 // a})
+                skip = max(1, 2 * EMULATED_STAGES // a)
+                spec = job["spec"]
+                limit = (spec["pipeline"]["micro_batch"] * spec["model"]["context"]
+                         / (spec["emulation"]["forward_seconds"] + spec["emulation"]["backward_seconds"]))
+                lags = [stage["lag"]["counts"] for stage in job["stages"]]
+                runs.setdefault(name, []).append({
+                    "share_of_limit": tokens_per_second(job, skip) / limit,
+                    "lag_max": max(len(counts) - 1 for counts in lags), "lag_mean": mean_lag(lags[0])})
+    return {name: {key: median([run[key] for run in group]) for key in group[0]} for name, group in runs.items()}
+
+
+def mean_lag(counts: list) -> float:
+    counts = [int(count) for count in counts]
+    return sum(lag * count for lag, count in enumerate(counts)) / max(1, sum(counts))
+
+
+def real(repeats: int) -> dict:
+    data, _ = kjv()
+    variants = {"single": {"pipeline.schedule": "1f1b"}} | VARIANTS | RECOMPUTING
+    runs: dict[str, list[dict]] = {}
+    for _ in range(repeats):
+        single = 0.0
+        for name, settings in variants.items():
+            stages = 1 if name == "single" else 2
+            a = accumulation_of(settings, REAL_A)
+            updates = 24 // a
+            with cluster(stages) as running:
+                start = resident(running)
+                job = running.run_job(ROOT / "bench" / "pipeline.yaml", settings | {
+                    "data.train": data, "pipeline.stages": stages, "pipeline.accumulation": a,
+                    "pipeline.partition": "[5,5]" if stages == 2 else "[10]", "train.updates": updates})
+            speed = tokens_per_second(job, max(1, 4 // a))
+            if name == "single":
+                single = speed
+                continue
+            peak = sum(int(stage["peak_resident_bytes"]) for stage in job["stages"])
+            runs.setdefault(name, []).append({
+                "share_of_limit": speed / (2 * single), "peak_bytes": peak, "above_start_bytes": peak - start,
+                "policy_bytes": sum(int(stage.get("policy_bytes", 0)) for stage in job["stages"])})
+    return {name: {key: median([run[key] for run in group]) for key in group[0]} for name, group in runs.items()}
+
+
+def resident(running: Cluster) -> int:
+    lines = [line for worker in running.processes[1:] for line in open(f"/proc/{worker.pid}/status")]
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
+
+
+if __name__ == "__main__":
+    main()

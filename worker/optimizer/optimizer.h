@@ -1,0 +1,40 @@
+#pragma once
+
+// The optimizers: each steps the weights of one stage from their accumulated gradients, and asks no
+// other stage. They write to `variable_data()` of a parameter, the same storage with a version
+// counter of its own, so that autograd lets a later backward of an earlier forward use the weights
+// as they are then (docs/decisions/in-place-step.md).
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "paci/v1/job.pb.h"
+#include "worker/model/gpt.h"
+
+namespace paci {
+
+// Single-threaded. Throws what LibTorch throws.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  // REQUIRES: every parameter has a gradient.
+  virtual void Step(double learning_rate) = 0;
+
+  // What the weights of parameter `index` last moved along, per unit of learning rate and without
+  // weight decay. REQUIRES: a step.
+  virtual at::Tensor Direction(size_t index) const = 0;
+
+  // Of parameter `index`, by name; the tensors are the optimizer's own.
+  virtual std::vector<std::pair<std::string, at::Tensor>> State(size_t index) const = 0;
+};
+
+// The one that the job's schedule and optimizer ask for.
+std::unique_ptr<Optimizer> MakeOptimizer(const v1::JobSpec& spec,
+                                         const std::vector<Parameter>& parameters);
+
+}  // namespace paci
