@@ -9,9 +9,9 @@ case "$name" in
     ./run build --quiet paci-coordinator paci-worker pacictl
     [ "$name" = pipeline ] && bench/peers/setup.sh
     exec python3 "bench/$name.py" "$@" ;;
-  transport)
-    ./run build --quiet transport_bench
-    if [ "${1:-}" = --json ]; then exec build/bench/transport_bench --benchmark_out="$2" --benchmark_out_format=json; fi
-    exec build/bench/transport_bench "$@" ;;
-  *) echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, convergence, schedules, transport" >&2; exit 2 ;;
+  transport | simulator)
+    ./run build --quiet "${name}_bench"
+    if [ "${1:-}" = --json ]; then exec "build/bench/${name}_bench" --benchmark_out="$2" --benchmark_out_format=json; fi
+    exec "build/bench/${name}_bench" "$@" ;;
+  *) echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, convergence, schedules, transport, simulator" >&2; exit 2 ;;
 esac

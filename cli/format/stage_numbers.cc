@@ -12,7 +12,8 @@ namespace paci::cli {
 double BusyShare(const v1::StageStatus& stage) {
   if (!(stage.running_seconds() > 0)) return 0;
   const v1::ActivitySeconds& activity = stage.activity();
-  return (activity.forward() + activity.backward() + activity.weights() + activity.update()) / stage.running_seconds();
+  return (activity.forward() + activity.backward() + activity.weights() + activity.update()) /
+         stage.running_seconds();
 }
 
 uint64_t LagMax(const v1::LagStatus& lag) {

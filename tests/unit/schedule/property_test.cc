@@ -4,26 +4,21 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
-#include <random>
 
 #include "common/schedule/presets.h"
-#include "tests/support/virtual_pipeline.h"
+#include "tests/support/simulated_pipeline.h"
 
 namespace paci {
 namespace {
 
-VirtualCosts RandomCosts(uint64_t seed) {
-  auto random = std::make_shared<std::mt19937_64>(seed);
-  return {[random](int64_t, Action) { return static_cast<int64_t>((*random)() % 20); },
-          [random](int64_t, int64_t) { return static_cast<int64_t>((*random)() % 50); }};
+// A forward takes 1, a backward 2, everything else nothing.
+SimulatedCosts EqualCosts(int64_t stages) {
+  return SimulatedCosts::Equal(
+      stages, {.forward_seconds = 1, .backward_input_seconds = 1, .backward_weight_seconds = 1});
 }
 
-VirtualCosts ConstantCosts() {
-  return {[](int64_t, Action action) -> int64_t {
-            if (action.kind == ActionKind::kForward) return 1;
-            return action.kind == ActionKind::kBackward ? 2 : 0;
-          },
-          [](int64_t, int64_t) -> int64_t { return 0; }};
+Simulation RandomRun(const ScheduleConfig& config) {
+  return SimulateOrFail(config, RandomCosts(config.stages, *rc::gen::arbitrary<uint64_t>()));
 }
 
 ScheduleConfig RandomConfig() {
@@ -65,46 +60,47 @@ int64_t LagBoundOf(const ScheduleConfig& config, int64_t i) {
 
 RC_GTEST_PROP(Schedule, FinishesWithEveryMicroBatchOnceAndInOrder, ()) {
   const ScheduleConfig config = RandomConfig();
-  const VirtualRun run = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
-  RC_ASSERT(run.stuck == "");
-  RC_ASSERT(run.broken.ok());
+  const Simulation run = RandomRun(config);
   const int64_t updates = config.milestones.updates;
-  for (const VirtualStage& stage : run.stages) {
-    RC_ASSERT(IndicesOf(stage.trace, ActionKind::kForward) == CountTo(config.MicroBatches()));
-    RC_ASSERT(IndicesOf(stage.trace, ActionKind::kBackward) == CountTo(config.MicroBatches()));
-    RC_ASSERT(IndicesOf(stage.trace, ActionKind::kWeights) ==
+  for (const SimulatedStage& stage : run.stages) {
+    const std::vector<Action> trace = ActionsOf(stage);
+    RC_ASSERT(IndicesOf(trace, ActionKind::kForward) == CountTo(config.MicroBatches()));
+    RC_ASSERT(IndicesOf(trace, ActionKind::kBackward) == CountTo(config.MicroBatches()));
+    RC_ASSERT(IndicesOf(trace, ActionKind::kWeights) ==
               CountTo(Splits(config) ? config.MicroBatches() : 0));
-    RC_ASSERT(IndicesOf(stage.trace, ActionKind::kStep) == CountTo(updates));
-    RC_ASSERT(IndicesOf(stage.trace, ActionKind::kEvaluate) ==
+    RC_ASSERT(IndicesOf(trace, ActionKind::kStep) == CountTo(updates));
+    RC_ASSERT(IndicesOf(trace, ActionKind::kEvaluate) ==
               CountTo(config.milestones.EvaluationsDue(updates)));
-    RC_ASSERT(IndicesOf(stage.trace, ActionKind::kCheckpoint) ==
+    RC_ASSERT(IndicesOf(trace, ActionKind::kCheckpoint) ==
               CountTo(config.milestones.CheckpointsDue(updates)));
   }
 }
 
 RC_GTEST_PROP(Schedule, KeepsInFlightAndLagBelowTheirBounds, ()) {
   const ScheduleConfig config = RandomConfig();
-  const VirtualRun run = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
+  const Simulation run = RandomRun(config);
   for (int64_t i = 0; i < config.stages; ++i) {
-    const VirtualStage& stage = run.stages[i];
+    const SimulatedStage& stage = run.stages[i];
     const auto schedule = MakeSchedule(config, i);
     RC_ASSERT(schedule->InFlightCap() == InFlightCapOf(config, i));
     RC_ASSERT(schedule->ActivationCap() == HeldCapOf(config, i));
     RC_ASSERT(schedule->LagBound() == LagBoundOf(config, i));
     RC_ASSERT(stage.max_in_flight <= InFlightCapOf(config, i));
     RC_ASSERT(stage.max_held <= HeldCapOf(config, i));
-    RC_ASSERT(*std::max_element(stage.lags.begin(), stage.lags.end()) <= LagBoundOf(config, i));
+    RC_ASSERT(stage.lag.max <= LagBoundOf(config, i));
   }
 }
 
 // Which weights each pass uses, against the definition of each policy.
 RC_GTEST_PROP(Schedule, UsesTheVersionsOfItsWeightPolicy, ()) {
   const ScheduleConfig config = RandomConfig();
-  const VirtualRun run = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
-  for (const VirtualStage& stage : run.stages) {
+  const Simulation run = RandomRun(config);
+  for (const SimulatedStage& stage : run.stages) {
+    const std::vector<int64_t> forward_versions = VersionsOf(stage, ActionKind::kForward);
+    const std::vector<int64_t> backward_versions = VersionsOf(stage, ActionKind::kBackward);
     for (int64_t m = 0; m < config.MicroBatches(); ++m) {
       const int64_t own_update = m / config.accumulation;
-      const int64_t forward = stage.forward_versions[m], backward = stage.backward_versions[m];
+      const int64_t forward = forward_versions[m], backward = backward_versions[m];
       switch (config.weights) {
         case WeightPolicy::kDoubleBuffer:
           RC_ASSERT(forward == std::max<int64_t>(0, own_update - 1));
@@ -126,13 +122,14 @@ RC_GTEST_PROP(Schedule, UsesTheVersionsOfItsWeightPolicy, ()) {
 RC_GTEST_PROP(Schedule, ValidatesEveryStageAtTheWeightsOfTheSameUpdate, ()) {
   ScheduleConfig config = RandomConfig();
   config.milestones.eval_every = *rc::gen::inRange<int64_t>(1, 4);
-  const VirtualRun run = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
-  for (const VirtualStage& stage : run.stages) {
-    for (size_t k = 0; k < stage.seen_update.size(); ++k) {
-      RC_ASSERT(stage.seen_update[k] == config.milestones.UpdateOfEvaluation(k));
+  const Simulation run = RandomRun(config);
+  for (const SimulatedStage& stage : run.stages) {
+    const std::vector<int64_t> seen = VersionsOf(stage, ActionKind::kEvaluate);
+    for (size_t k = 0; k < seen.size(); ++k) {
+      RC_ASSERT(seen[k] == config.milestones.UpdateOfEvaluation(k));
     }
-    RC_ASSERT(stage.seen_update.front() == 0);
-    RC_ASSERT(stage.seen_update.back() == config.milestones.updates);
+    RC_ASSERT(seen.front() == 0);
+    RC_ASSERT(seen.back() == config.milestones.updates);
   }
 }
 
@@ -140,10 +137,10 @@ RC_GTEST_PROP(Schedule, StrictOrderDoesNotDependOnTiming, ()) {
   ScheduleConfig config = RandomConfig();
   RC_PRE(config.order == Order::kDrainFirst || config.order == Order::kStrict);
   config.order = Order::kStrict;
-  const VirtualRun one = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
-  const VirtualRun two = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
+  const Simulation one = RandomRun(config);
+  const Simulation two = RandomRun(config);
   for (int64_t i = 0; i < config.stages; ++i) {
-    RC_ASSERT(ToString(one.stages[i].trace) == ToString(two.stages[i].trace));
+    RC_ASSERT(ToString(ActionsOf(one.stages[i])) == ToString(ActionsOf(two.stages[i])));
   }
 }
 
@@ -162,8 +159,8 @@ RC_GTEST_PROP(Schedule, OneStageIsPlainGradientAccumulation, ()) {
       plain.push_back({ActionKind::kStep, m / config.accumulation});
     }
   }
-  const VirtualRun run = RunVirtualPipeline(config, RandomCosts(*rc::gen::arbitrary<uint64_t>()));
-  RC_ASSERT(ToString(run.stages[0].trace) == ToString(plain));
+  const Simulation run = RandomRun(config);
+  RC_ASSERT(ToString(ActionsOf(run.stages[0])) == ToString(plain));
 }
 
 // Closed forms for equal stages with backward = 2 forwards and free links, in units of one
@@ -180,47 +177,30 @@ RC_GTEST_PROP(Schedule, TakesTheTimeOfItsClosedForm, ()) {
   config.milestones.checkpoint_last = false;
   const bool flushes = config.boundary == UpdateBoundary::kFlush;
   const int64_t fills = flushes ? config.milestones.updates : 1;
-  const VirtualRun run = RunVirtualPipeline(config, ConstantCosts());
-  RC_ASSERT(run.end == 3 * (config.MicroBatches() + fills * (config.stages - 1)));
+  const Simulation run = SimulateOrFail(config, EqualCosts(config.stages));
+  RC_ASSERT(run.end_seconds ==
+            static_cast<double>(3 * (config.MicroBatches() + fills * (config.stages - 1))));
 }
 
 RC_GTEST_PROP(Schedule, DrainsToTheHoldAndGoesOnAfterIt, (uint64_t seed)) {
   const ScheduleConfig config = RandomConfig();
-  const int64_t hold_update = *rc::gen::inRange<int64_t>(0, config.milestones.updates);
-  std::mt19937_64 random(seed);
-  std::vector<std::unique_ptr<Schedule>> schedules;
-  std::vector<StageState> states(config.stages);
-  for (int64_t i = 0; i < config.stages; ++i) schedules.push_back(MakeSchedule(config, i));
-  const auto run_until_quiet = [&] {
-    for (bool moved = true; moved;) {
-      moved = false;
-      const int64_t first = random() % config.stages;
-      for (int64_t k = 0; k < config.stages; ++k) {
-        const int64_t i = (first + k) % config.stages;
-        const Decision decision = schedules[i]->Next(states[i]);
-        if (!decision.action) continue;
-        moved = true;
-        const ActionKind kind = decision.action->kind;
-        schedules[i]->Finish(*decision.action, states[i]);
-        const bool has_next = i + 1 < config.stages;
-        if (kind == ActionKind::kForward && has_next) ++states[i + 1].activations;
-        if (kind == ActionKind::kBackward && i > 0) ++states[i - 1].gradients;
-        if (kind == ActionKind::kEvaluate && has_next) ++states[i + 1].evaluation_activations;
+  const int64_t update = *rc::gen::inRange<int64_t>(0, config.milestones.updates);
+  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed),
+                                        {.keeps_trace = true, .pause_at_update = update});
+  double drained = 0;
+  double goes_on = run.end_seconds;
+  for (const SimulatedStage& stage : run.stages) {
+    RC_ASSERT(IndicesOf(ActionsOf(stage), ActionKind::kStep) == CountTo(config.milestones.updates));
+    for (const TimedAction& timed : stage.trace) {
+      const bool is_step = timed.action.kind == ActionKind::kStep;
+      if (is_step && timed.action.index < update) drained = std::max(drained, timed.end_seconds);
+      const bool is_forward = timed.action.kind == ActionKind::kForward;
+      if (is_forward && timed.action.index >= update * config.accumulation) {
+        goes_on = std::min(goes_on, timed.start_seconds);
       }
     }
-  };
-  for (StageState& state : states) state.hold_at = hold_update * config.accumulation;
-  run_until_quiet();
-  for (int64_t i = 0; i < config.stages; ++i) {
-    RC_ASSERT(states[i].updates == hold_update);
-    RC_ASSERT(states[i].InFlight() == 0);
-    RC_ASSERT(schedules[i]->Next(states[i]).wait == Wait::kHold);
   }
-  for (StageState& state : states) state.hold_at = kNoHold;
-  run_until_quiet();
-  for (int64_t i = 0; i < config.stages; ++i) {
-    RC_ASSERT(schedules[i]->Next(states[i]).wait == Wait::kFinished);
-  }
+  RC_ASSERT(drained <= goes_on);
 }
 
 TEST(Milestones, CountsTheLastUpdateOnceWhetherOrNotItIsAMultiple) {

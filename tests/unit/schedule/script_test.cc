@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/schedule/presets.h"
-#include "tests/support/virtual_pipeline.h"
+#include "tests/support/simulated_pipeline.h"
 
 namespace paci {
 namespace {
@@ -42,19 +42,14 @@ ScheduleConfig ParseConfig(const std::string& line) {
 
 std::string Trace(const std::string& first_line) {
   const ScheduleConfig config = ParseConfig(first_line);
-  const bool splits = MakeSchedule(config, 0)->SplitsBackward();
-  const VirtualCosts costs = {[splits](int64_t, Action action) -> int64_t {
-                                if (action.kind == ActionKind::kForward) return 1;
-                                if (action.kind == ActionKind::kBackward) return splits ? 1 : 2;
-                                return action.kind == ActionKind::kWeights ? 1 : 0;
-                              },
-                              [](int64_t, int64_t) -> int64_t { return 0; }};
-  const VirtualRun run = RunVirtualPipeline(config, costs);
+  const StageCosts unit = {
+      .forward_seconds = 1, .backward_input_seconds = 1, .backward_weight_seconds = 1};
+  const Simulation run = SimulateOrFail(config, SimulatedCosts::Equal(config.stages, unit));
   std::string text = absl::StrCat(first_line, "\n");
   for (size_t i = 0; i < run.stages.size(); ++i) {
-    absl::StrAppend(&text, "stage ", i, ": ", ToString(run.stages[i].trace), "\n");
+    absl::StrAppend(&text, "stage ", i, ": ", ToString(ActionsOf(run.stages[i])), "\n");
   }
-  absl::StrAppend(&text, "end: ", run.end, "\n");
+  absl::StrAppend(&text, "end: ", run.end_seconds, "\n");
   return text;
 }
 

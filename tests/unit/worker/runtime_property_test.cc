@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "common/config/schedule_config.h"
-#include "tests/support/virtual_pipeline.h"
+#include "tests/support/simulated_pipeline.h"
 #include "tests/unit/worker/runtime_pipeline.h"
 
 namespace paci {
@@ -106,14 +106,12 @@ RC_GTEST_PROP(Runtime, KeepsItsRulesOverTcp, ()) { CheckRun(Wire::kTcp); }
 RC_GTEST_PROP(Runtime, InStrictOrderDoesWhatTheScheduleSaysWhateverTheTiming, (uint64_t seed)) {
   RuntimeShape shape = RandomShape();
   shape.order = v1::ORDER_STRICT;
-  const auto delay = [seed](int64_t, int64_t) { return static_cast<int64_t>(seed % 50); };
-  const auto duration = [](int64_t, Action) -> int64_t { return 3; };
-  const VirtualRun expected =
-      RunVirtualPipeline(ScheduleConfigOf(SpecOf(shape)), {duration, delay});
+  const Simulation expected =
+      SimulateOrFail(ScheduleConfigOf(SpecOf(shape)), RandomCosts(shape.stages, seed));
   RuntimePipeline pipeline(shape, Wire::kTcp, seed, absl::Microseconds(100));
   pipeline.Run();
   for (int i = 0; i < shape.stages; ++i) {
-    RC_ASSERT(ToString(pipeline.Trace(i)) == ToString(expected.stages[i].trace));
+    RC_ASSERT(ToString(pipeline.Trace(i)) == ToString(ActionsOf(expected.stages[i])));
   }
 }
 

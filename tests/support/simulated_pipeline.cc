@@ -1,0 +1,69 @@
+#include "tests/support/simulated_pipeline.h"
+
+#include <random>
+
+#include "gtest/gtest.h"
+
+namespace paci {
+
+SimulatedCosts RandomCosts(int64_t stages, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto nanoseconds = [&](uint64_t below) {
+    return static_cast<double>(random() % below) * 1e-9;
+  };
+  SimulatedCosts costs;
+  for (int64_t i = 0; i < stages; ++i) {
+    costs.stages.push_back({.forward_seconds = nanoseconds(20),
+                            .backward_input_seconds = nanoseconds(20),
+                            .backward_weight_seconds = nanoseconds(20),
+                            .update_seconds = nanoseconds(20),
+                            .evaluate_seconds = nanoseconds(20),
+                            .checkpoint_seconds = nanoseconds(20),
+                            .slowdown = random() % 4 == 0 ? 3.0 : 1.0});
+    if (i == 0) continue;
+    costs.links.push_back({.latency_seconds = nanoseconds(50),
+                           .bytes_per_second = 1e9,
+                           .frame_bytes = static_cast<double>(random() % 10)});
+  }
+  const auto kind = random() % 2 == 0 ? Jitter::Kind::kNormal : Jitter::Kind::kLognormal;
+  costs.jitter = {kind, static_cast<double>(random() % 3) / 2, random()};
+  return costs;
+}
+
+Simulation SimulateOrFail(const ScheduleConfig& config, const SimulatedCosts& costs,
+                          const SimulationOptions& options) {
+  absl::StatusOr<Simulation> run = Simulate(config, costs, options);
+  EXPECT_TRUE(run.ok()) << run.status();
+  return run.ok() ? *std::move(run)
+                  : Simulation{.stages = std::vector<SimulatedStage>(config.stages)};
+}
+
+std::vector<Action> ActionsOf(const SimulatedStage& stage) {
+  std::vector<Action> actions;
+  for (const TimedAction& timed : stage.trace) actions.push_back(timed.action);
+  return actions;
+}
+
+std::vector<int64_t> IndicesOf(const std::vector<Action>& trace, ActionKind kind) {
+  std::vector<int64_t> indices;
+  for (const Action& action : trace) {
+    if (action.kind == kind) indices.push_back(action.index);
+  }
+  return indices;
+}
+
+std::vector<int64_t> VersionsOf(const SimulatedStage& stage, ActionKind kind) {
+  std::vector<int64_t> versions;
+  for (const TimedAction& timed : stage.trace) {
+    if (timed.action.kind == kind) versions.push_back(timed.version);
+  }
+  return versions;
+}
+
+std::vector<int64_t> CountTo(int64_t count) {
+  std::vector<int64_t> numbers(count);
+  for (int64_t i = 0; i < count; ++i) numbers[i] = i;
+  return numbers;
+}
+
+}  // namespace paci

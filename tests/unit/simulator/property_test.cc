@@ -1,0 +1,149 @@
+// What holds of every simulated run, whatever the schedule and the costs.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/schedule/presets.h"
+#include "tests/support/simulated_pipeline.h"
+
+namespace paci {
+namespace {
+
+ScheduleConfig RandomConfig() {
+  ScheduleConfig config;
+  config.stages = *rc::gen::inRange<int64_t>(1, 10);
+  config.accumulation = *rc::gen::inRange<int64_t>(1, 12);
+  config.order = *rc::gen::element(Order::kDrainFirst, Order::kStrict);
+  config.extra_in_flight = *rc::gen::inRange<int64_t>(0, 3);
+  config.milestones.updates = *rc::gen::inRange<int64_t>(1, 8);
+  config.milestones.eval_every = *rc::gen::inRange<int64_t>(0, 3);
+  config.milestones.eval_batches = 2;
+  ApplyPreset(*rc::gen::elementOf(Presets()), config);
+  return config;
+}
+
+bool IsClose(double a, double b) { return std::abs(a - b) < 1e-12; }
+
+RC_GTEST_PROP(Simulator, AccountsForEveryNanosecondOfAStage, (uint64_t seed)) {
+  const ScheduleConfig config = RandomConfig();
+  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed));
+  double busy = 0;
+  for (const SimulatedStage& stage : run.stages) {
+    RC_ASSERT(stage.idle_seconds >= 0);
+    RC_ASSERT(IsClose(stage.BusySeconds() + stage.idle_seconds, run.end_seconds));
+    double traced = 0;
+    double last_end = 0;
+    for (const TimedAction& timed : stage.trace) {
+      RC_ASSERT(timed.start_seconds >= last_end);
+      RC_ASSERT(timed.end_seconds >= timed.start_seconds);
+      traced += timed.end_seconds - timed.start_seconds;
+      last_end = timed.end_seconds;
+    }
+    RC_ASSERT(last_end <= run.end_seconds);
+    RC_ASSERT(IsClose(traced, stage.BusySeconds()));
+    busy += stage.BusySeconds();
+  }
+  RC_ASSERT(run.bubble_share >= 0 && run.bubble_share <= 1);
+  if (run.end_seconds > 0) {
+    const double span = static_cast<double>(config.stages) * run.end_seconds;
+    RC_ASSERT(std::abs(run.bubble_share - (1 - busy / span)) < 1e-9);
+  }
+}
+
+RC_GTEST_PROP(Simulator, IsNotFasterThanTheWayOfOneMicroBatch, (uint64_t seed)) {
+  const ScheduleConfig config = RandomConfig();
+  SimulatedCosts costs = RandomCosts(config.stages, seed);
+  costs.jitter = {};
+  double way = 0;
+  for (int64_t i = 0; i < config.stages; ++i) {
+    const StageCosts& stage = costs.stages[i];
+    const bool splits = MakeSchedule(config, i)->SplitsBackward();
+    way += stage.slowdown * (stage.forward_seconds + stage.backward_input_seconds +
+                             (splits ? 0 : stage.backward_weight_seconds));
+  }
+  for (const LinkCosts& link : costs.links) {
+    way += 2 * (link.latency_seconds + link.TransmissionSeconds());
+  }
+  RC_ASSERT(SimulateOrFail(config, costs).end_seconds >= way - 1e-12);
+}
+
+RC_GTEST_PROP(Simulator, OrdersItsUpdates, (uint64_t seed)) {
+  const ScheduleConfig config = RandomConfig();
+  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed));
+  RC_ASSERT(static_cast<int64_t>(run.update_seconds.size()) == config.milestones.updates);
+  RC_ASSERT(run.last_stage_update_seconds.size() == run.update_seconds.size());
+  RC_ASSERT(std::is_sorted(run.update_seconds.begin(), run.update_seconds.end()));
+  for (size_t k = 0; k < run.update_seconds.size(); ++k) {
+    RC_ASSERT(run.last_stage_update_seconds[k] <= run.update_seconds[k]);
+  }
+  RC_ASSERT(run.update_seconds.back() <= run.end_seconds);
+}
+
+// A frame is not seen before it was sent, and frames of a link do not overtake each other.
+RC_GTEST_PROP(Simulator, ForwardsFollowThoseOfTheStageBefore, (uint64_t seed)) {
+  const ScheduleConfig config = RandomConfig();
+  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed));
+  const auto times = [&](int64_t stage, ActionKind kind, double TimedAction::*member) {
+    std::vector<double> times;
+    for (const TimedAction& timed : run.stages[stage].trace) {
+      if (timed.action.kind == kind) times.push_back(timed.*member);
+    }
+    return times;
+  };
+  for (int64_t i = 1; i < config.stages; ++i) {
+    const auto sent = times(i - 1, ActionKind::kForward, &TimedAction::end_seconds);
+    const auto begun = times(i, ActionKind::kForward, &TimedAction::start_seconds);
+    const auto returned = times(i, ActionKind::kBackward, &TimedAction::end_seconds);
+    const auto used = times(i - 1, ActionKind::kBackward, &TimedAction::start_seconds);
+    for (size_t m = 0; m < sent.size(); ++m) {
+      RC_ASSERT(sent[m] <= begun[m]);
+      RC_ASSERT(returned[m] <= used[m]);
+    }
+  }
+}
+
+std::string Text(const Simulation& run) {
+  std::string text;
+  for (const SimulatedStage& stage : run.stages) {
+    for (const TimedAction& timed : stage.trace) {
+      text +=
+          ToString(timed.action) + "@" + std::to_string(std::llround(timed.start_seconds * 1e9));
+    }
+  }
+  return text;
+}
+
+RC_GTEST_PROP(Simulator, ASeedDecidesEveryTime, (uint64_t seed)) {
+  const ScheduleConfig config = RandomConfig();
+  SimulatedCosts costs = RandomCosts(config.stages, seed);
+  const std::string once = Text(SimulateOrFail(config, costs));
+  RC_ASSERT(Text(SimulateOrFail(config, costs)) == once);
+  costs = SimulatedCosts::Equal(config.stages, {.forward_seconds = 1, .backward_input_seconds = 1});
+  costs.jitter = {Jitter::Kind::kLognormal, 0.1, seed};
+  const std::string one = Text(SimulateOrFail(config, costs));
+  costs.jitter.seed = seed + 1;
+  RC_ASSERT(Text(SimulateOrFail(config, costs)) != one);
+}
+
+TEST(Jitter, HasTheMeanAndTheDeviationThatItSays) {
+  constexpr int kDraws = 100'000;
+  for (const auto kind : {Jitter::Kind::kNormal, Jitter::Kind::kLognormal}) {
+    const Jitter jitter{kind, 0.2, 7};
+    double sum = 0;
+    double squares = 0;
+    for (int i = 0; i < kDraws; ++i) {
+      const double factor = jitter.Factor(3, 1, i);
+      EXPECT_GE(factor, 0);
+      sum += factor;
+      squares += factor * factor;
+    }
+    const double mean = sum / kDraws;
+    EXPECT_NEAR(mean, 1, 0.003);
+    EXPECT_NEAR(std::sqrt(squares / kDraws - mean * mean), 0.2, 0.003);
+  }
+}
+
+}  // namespace
+}  // namespace paci
