@@ -1,0 +1,94 @@
+#include "common/simulator/stage_memory.h"
+
+#include <algorithm>
+
+namespace paci {
+namespace {
+
+constexpr int64_t kFloatBytes = 4;
+constexpr int64_t kFloatsOfId = 2;  // token ids have 64 bits
+
+bool IsEmbedding(int unit) { return unit == 0; }
+bool IsHead(const v1::ModelSpec& model, int unit) {
+  return unit == static_cast<int>(model.layers()) + 1;
+}
+
+int64_t Tokens(const v1::JobSpec& spec) {
+  return int64_t{spec.pipeline().micro_batch()} * spec.model().context();
+}
+
+// What a unit's autograd graph saves, in floats a token.
+int64_t SavedFloats(const v1::ModelSpec& model, int unit) {
+  const int64_t hidden = model.hidden();
+  const int64_t heads = model.heads();
+  const bool drops = model.dropout() > 0;
+  if (IsEmbedding(unit)) return kFloatsOfId + (drops ? hidden : 0);
+  // The input and its norm; mean and deviation; log-probabilities; targets.
+  if (IsHead(model, unit)) return 2 * hidden + 2 + model.vocabulary() + kFloatsOfId;
+  // Inputs and outputs of the norms 4, q, k, v 3, attention 1, before and after GELU 8.
+  const int64_t block = 16 * hidden + 4;
+  // The attention keeps its normaliser; with dropout its probabilities, mask and product.
+  return block + (drops ? 2 * hidden + 3 * heads * model.context() : heads);
+}
+
+int64_t InputFloats(const v1::ModelSpec& model, int unit) {
+  return IsEmbedding(unit) ? kFloatsOfId : int64_t{model.hidden()};
+}
+
+int64_t KeptFloats(const v1::JobSpec& spec, int first_unit, int end_unit) {
+  const v1::ModelSpec& model = spec.model();
+  if (spec.pipeline().recompute() == v1::RECOMPUTE_FULL) return InputFloats(model, first_unit);
+  const bool recomputes = spec.pipeline().recompute() == v1::RECOMPUTE_SELECTIVE;
+  int64_t floats = 0;
+  for (int unit = first_unit; unit < end_unit; ++unit) {
+    floats += recomputes ? InputFloats(model, unit) : SavedFloats(model, unit);
+  }
+  return floats;
+}
+
+}  // namespace
+
+int64_t UnitParameters(const v1::ModelSpec& model, int unit) {
+  const int64_t hidden = model.hidden();
+  if (IsEmbedding(unit)) return (int64_t{model.vocabulary()} + model.context()) * hidden;
+  if (IsHead(model, unit)) return 2 * hidden + int64_t{model.vocabulary()} * hidden;
+  return 12 * hidden * hidden + 13 * hidden;
+}
+
+int64_t ActivationBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
+  const bool has_head = IsHead(spec.model(), end_unit - 1);
+  // The output stays until it is sent, and until the backward starts from it.
+  const int64_t output = has_head ? 0 : int64_t{spec.model().hidden()};
+  return Tokens(spec) * kFloatBytes * (KeptFloats(spec, first_unit, end_unit) + output);
+}
+
+int64_t RecomputationBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
+  const v1::Recompute recompute = spec.pipeline().recompute();
+  int64_t sum = 0;
+  int64_t most = 0;
+  for (int unit = first_unit; unit < end_unit; ++unit) {
+    const int64_t floats = SavedFloats(spec.model(), unit);
+    sum += floats;
+    most = std::max(most, floats);
+  }
+  if (recompute == v1::RECOMPUTE_FULL) return Tokens(spec) * kFloatBytes * sum;
+  if (recompute == v1::RECOMPUTE_SELECTIVE) return Tokens(spec) * kFloatBytes * most;
+  return 0;
+}
+
+StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit, int64_t held,
+                          int64_t weight_versions) {
+  int64_t parameters = 0;
+  for (int unit = first_unit; unit < end_unit; ++unit) {
+    parameters += UnitParameters(spec.model(), unit);
+  }
+  const int64_t weights = parameters * kFloatBytes;
+  return {.weights_bytes = weights,
+          .gradients_bytes = weights,
+          .optimizer_bytes = 2 * weights,
+          .copies_bytes = (weight_versions - 1) * weights,
+          .activations_bytes = held * ActivationBytes(spec, first_unit, end_unit) +
+                               RecomputationBytes(spec, first_unit, end_unit)};
+}
+
+}  // namespace paci
