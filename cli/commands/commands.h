@@ -8,6 +8,7 @@ namespace paci::cli {
 
 Verb SubmitVerb();
 Verb ValidateVerb();
+Verb PlanVerb();
 Verb ListVerb();
 Verb DescribeVerb();
 Verb WatchVerb();

@@ -55,7 +55,10 @@ Recommendation Recommend(const std::vector<Candidate>& candidates) {
   if (!best) return {std::nullopt, "no choice fits into the device's memory"};
   const std::optional<size_t> next = Best(candidates, best);
   const std::string& name = candidates[*best].name;
-  if (!next) return {best, absl::StrCat(name, " is the only choice that fits")};
+  if (!next) {
+    const absl::string_view fits = candidates.size() > 1 ? " that fits" : "";
+    return {best, absl::StrCat(name, " is the only choice", fits)};
+  }
   return {best, absl::StrCat(name, " ", Comparison(candidates[*best], candidates[*next]))};
 }
 

@@ -60,7 +60,7 @@ TEST(Planner, SkipsWhatTheJobFileForbidsAndSaysWhy) {
   EXPECT_THAT(plan.skipped[0].reason, HasSubstr("schedule async updates after every backward"));
   EXPECT_THAT(plan.skipped[1].reason,
               StartsWith("pipeline.stages: 7 stages are more than the 6 units"));
-  EXPECT_EQ(plan.reason, "paci, 4 stages, accumulation 8 is the only choice that fits");
+  EXPECT_EQ(plan.reason, "paci, 4 stages, accumulation 8 is the only choice");
 }
 
 TEST(Planner, RefusesASchedulesNameThatIsNone) {

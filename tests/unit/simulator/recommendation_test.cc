@@ -37,6 +37,7 @@ TEST(Recommendation, LeavesOutWhatDoesNotFit) {
   const Recommendation chosen = Recommend({large, {"small", 100, 1, 40}});
   EXPECT_EQ(chosen.choice, 1u);
   EXPECT_EQ(chosen.reason, "small is the only choice that fits");
+  EXPECT_EQ(Recommend({{"one", 100, 1, 40}}).reason, "one is the only choice");
   EXPECT_EQ(Recommend({large}).choice, std::nullopt);
   EXPECT_EQ(Recommend({large}).reason, "no choice fits into the device's memory");
 }

@@ -1,0 +1,94 @@
+#include "cli/quantity.h"
+
+#include <algorithm>
+#include <cmath>
+#include <variant>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/types/span.h"
+#include "common/config/job_key.h"
+#include "common/config/key_value.h"
+
+namespace paci::cli {
+namespace {
+
+struct Unit {
+  absl::string_view name;
+  double factor;
+};
+
+constexpr Unit kByteUnits[] = {{"B", 1},        {"KB", 1e3},     {"MB", 1e6},
+                               {"GB", 1e9},     {"TB", 1e12},    {"KiB", 0x1p10},
+                               {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+constexpr Unit kBitUnits[] = {
+    {"bit", 1}, {"kbit", 1e3}, {"Mbit", 1e6}, {"Gbit", 1e9}, {"Tbit", 1e12}};
+constexpr Unit kFlopUnits[] = {{"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"P", 1e15}};
+constexpr double kMax = 1e18;
+
+absl::Status Wrong(absl::string_view option, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat(option, ": ", problem));
+}
+
+absl::StatusOr<double> ParseWithUnit(absl::string_view option, absl::string_view text,
+                                     absl::Span<const Unit> units, absl::string_view example) {
+  const size_t end = text.find_last_of("0123456789.") + 1;
+  const absl::string_view name = text.substr(end);
+  const auto unit =
+      std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
+  double number = 0;
+  // SimpleAtod takes words, too.
+  const bool is_number = text.find_first_not_of("0123456789.") >= end &&
+                         absl::SimpleAtod(text.substr(0, end), &number);
+  if (is_number && unit != units.end() && number > 0 && number * unit->factor <= kMax) {
+    return number * unit->factor;
+  }
+  const auto append = [](std::string* out, const Unit& u) { absl::StrAppend(out, u.name); };
+  return Wrong(option,
+               absl::StrCat(Quote(text), " is not right; expected a number above 0 and one of ",
+                            absl::StrJoin(units, ", ", append), ", such as ", example));
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> ParseBytes(absl::string_view option, absl::string_view text) {
+  const absl::StatusOr<double> bytes = ParseWithUnit(option, text, kByteUnits, "80GiB");
+  if (!bytes.ok()) return bytes.status();
+  return std::llround(*bytes);
+}
+
+absl::StatusOr<double> ParseBandwidth(absl::string_view option, absl::string_view text) {
+  const absl::StatusOr<double> bits = ParseWithUnit(option, text, kBitUnits, "10Gbit");
+  if (!bits.ok()) return bits.status();
+  return *bits / 8;
+}
+
+absl::StatusOr<double> ParseFlops(absl::string_view option, absl::string_view text) {
+  return ParseWithUnit(option, text, kFlopUnits, "10T");
+}
+
+absl::StatusOr<double> ParseLatency(absl::string_view option, absl::string_view text) {
+  JobKey key;
+  key.path = option;
+  key.type = KeyType::kSeconds;
+  key.range = {.min = 0, .max = 3600};
+  const ParsedValue parsed = ParseKeyValue(key, std::string(text));
+  if (!parsed.problem.empty()) return Wrong(option, parsed.problem);
+  return std::get<double>(parsed.value);
+}
+
+absl::StatusOr<std::vector<int64_t>> ParseCounts(absl::string_view option, absl::string_view text,
+                                                 absl::string_view key) {
+  std::vector<int64_t> counts;
+  for (const absl::string_view item : absl::StrSplit(text, ',')) {
+    const ParsedValue parsed = ParseKeyValue(*FindJobKey(key), std::string(item));
+    if (!parsed.problem.empty()) return Wrong(option, parsed.problem);
+    const auto count = static_cast<int64_t>(std::get<uint64_t>(parsed.value));
+    if (std::find(counts.begin(), counts.end(), count) == counts.end()) counts.push_back(count);
+  }
+  return counts;
+}
+
+}  // namespace paci::cli

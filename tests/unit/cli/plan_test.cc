@@ -1,0 +1,156 @@
+// `pacictl plan` as a script sees it. A stage takes 1 ms forward and 2 ms backward, so that what is
+// printed follows from closed forms.
+
+#include <cmath>
+#include <map>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/process.h"
+#include "tests/support/test_folder.h"
+#include "tests/unit/cli/testdata.h"
+#include "yaml-cpp/yaml.h"
+
+namespace paci::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using Json = nlohmann::json;
+
+constexpr char kJobFile[] = "tests/unit/cli/testdata/job.yaml";
+
+CommandResult RunPlan(const std::vector<std::string>& more) {
+  std::vector<std::string> args = {"plan", kJobFile};
+  for (const std::string set : {"forward_seconds=1ms", "backward_seconds=2ms"}) {
+    args.insert(args.end(), {"--set", "emulation." + set});
+  }
+  args.insert(args.end(), more.begin(), more.end());
+  return RunBinary(args);
+}
+
+TEST(Plan, ComparesAndRecommends) {
+  const CommandResult result = RunPlan(
+      {"--schedules", "paci,1f1b,zb-h1,async", "--stages", "2,4", "--device-memory", "22MiB"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  ExpectGolden("plan", result.out);
+}
+
+TEST(Plan, DrawsTheRecommendedChoice) {
+  const CommandResult result =
+      RunPlan({"--schedules", "1f1b", "--accumulation", "3", "--stages", "3", "--gantt"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  ExpectGolden("plan.gantt", result.out);
+}
+
+// Scripts depend on every name in these.
+TEST(Plan, Documents) {
+  const std::vector<std::string> args = {
+      "--schedules", "paci,async", "--link-bandwidth", "10Gbit", "--device-memory", "80GiB", "-o"};
+  const auto with = [&](const std::string& format) {
+    std::vector<std::string> more = args;
+    more.push_back(format);
+    return RunPlan(more);
+  };
+  const CommandResult json = with("json");
+  EXPECT_EQ(json.code, 0) << json.err;
+  ExpectGolden("plan.json", json.out);
+  const YAML::Node yaml = YAML::Load(with("yaml").out);
+  EXPECT_EQ(yaml["recommended"]["schedule"].as<std::string>(), "paci");
+  EXPECT_EQ(yaml["choices"].size(), 1u);
+  EXPECT_EQ(yaml["skipped"][0]["schedule"].as<std::string>(), "async");
+}
+
+TEST(Plan, TriesEveryScheduleAtTheJobsShapeByDefault) {
+  const Json plan = Json::parse(RunBinary({"plan", kJobFile, "-o", "json"}).out);
+  EXPECT_EQ(plan["choices"].size() + plan["skipped"].size(), 12u);
+  for (const Json& choice : plan["choices"]) {
+    EXPECT_EQ(choice["stages"], 4);
+    EXPECT_EQ(choice["accumulation"], 8);
+  }
+  EXPECT_THAT(plan["costs"].get<std::string>(), StartsWith("arithmetic by unit at 1e+13 "));
+}
+
+TEST(Plan, WhenNothingFitsItSaysSo) {
+  const CommandResult result = RunPlan({"--device-memory", "1MiB", "-o", "json"});
+  EXPECT_EQ(result.code, 0);
+  const Json plan = Json::parse(result.out);
+  EXPECT_TRUE(plan["recommended"].is_null());
+  EXPECT_EQ(plan["reason"], "no choice fits into the device's memory");
+}
+
+TEST(Plan, TakesMeasuredCosts) {
+  const TestFolder folder;
+  const std::string costs = folder.Write("costs.json", R"({"forward_seconds": [0, 1, 1, 1, 1, 0],
+                                     "backward_seconds": [0, 2, 2, 2, 2, 0]})");
+  const CommandResult result =
+      RunPlan({"--costs", costs, "--schedules", "paci", "--stages", "2", "-o", "json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  const Json plan = Json::parse(result.out);
+  EXPECT_EQ(plan["costs"], "measured seconds by unit");
+  EXPECT_NEAR(plan["choices"][0]["tokens_per_second"].get<double>(), 4 * 128 / 6.0, 1e-6);
+}
+
+TEST(Plan, WritesAChromeTrace) {
+  const TestFolder folder;
+  const std::string path = folder.path() + "/trace.json";
+  const CommandResult result = RunPlan({"--schedules", "paci", "--trace", path});
+  EXPECT_EQ(result.code, 0) << result.err;
+  std::map<int, double> ends;
+  for (const Json& event : Json::parse(ReadFile(path))) {
+    if (event["ph"] != "X") continue;
+    double& end = ends[event["tid"].get<int>()];
+    EXPECT_GE(event["ts"].get<double>(), end - 1e-6);
+    end = event["ts"].get<double>() + event["dur"].get<double>();
+  }
+  EXPECT_EQ(ends.size(), 4u);
+}
+
+TEST(Plan, ATraceThatCannotBeWrittenFails) {
+  const CommandResult result = RunPlan({"--schedules", "paci", "--trace", "/nowhere/trace.json"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.err,
+            "pacictl: --trace: /nowhere/trace.json cannot be written: No such file or directory\n");
+}
+
+TEST(Plan, WhenEveryChoiceIsForbiddenItFailsAndSaysWhy) {
+  const CommandResult result = RunPlan({"--schedules", "async"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, StartsWith("pacictl: nothing to simulate: every choice breaks a rule of "
+                                     "the job file\npacictl: async, 4 stages, accumulation 8: "));
+}
+
+void ExpectUsageError(const std::vector<std::string>& args, const std::string& error) {
+  const CommandResult result = RunPlan(args);
+  EXPECT_EQ(result.code, 2) << testing::PrintToString(args);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("pacictl: " + error));
+}
+
+TEST(Plan, EachMistakeNamesItsOption) {
+  ExpectUsageError({"--schedules", "pacy"},
+                   "--schedules: no schedule is called \"pacy\"; there are: paci, 1f1b, gpipe, ");
+  ExpectUsageError({"--stages", "2,-4"},
+                   "--stages: \"-4\" is out of range; expected a whole number in 1..1024\n");
+  ExpectUsageError({"--accumulation", "8,,16"}, "--accumulation: \"\" is not a whole number; ");
+  ExpectUsageError({"--device-memory", "80G"}, "--device-memory: \"80G\" is not right; ");
+  ExpectUsageError({"--device-flops", "-1T"}, "--device-flops: \"-1T\" is not right; ");
+  ExpectUsageError({"--link-latency", "soon"}, "--link-latency: \"soon\" is not a duration; ");
+  ExpectUsageError({"--link-bandwidth", "10"}, "--link-bandwidth: \"10\" is not right; ");
+  ExpectUsageError({"--costs", "/nowhere/costs.json"},
+                   "/nowhere/costs.json: cannot be read: No such file or directory\n");
+  ExpectUsageError({"--gantt", "-o", "json"}, "--gantt is for -o table\n");
+  const TestFolder folder;
+  const std::string costs = folder.Write("costs.json", R"({"forward_seconds": [1]})");
+  ExpectUsageError({"--costs", costs}, costs + ": backward_seconds: is missing\n");
+}
+
+TEST(Plan, AJobFileThatIsNotThereIsAUsageError) {
+  EXPECT_EQ(RunBinary({"plan", "/nowhere/job.yaml"}).code, 2);
+}
+
+}  // namespace
+}  // namespace paci::cli
