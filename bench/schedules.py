@@ -1,7 +1,7 @@
-"""Every schedule as a real job: eight emulated stages, and two stages that compute.
+"""Every schedule as a real job: four and eight emulated stages, and two stages that compute.
 
 Emulated (bench/emulated.yaml, halves of the backward of 10 ms each): tokens/s as a share of the no-bubble limit, one
-micro-batch every forward + backward. Real (the model and cut of bench/pipeline.yaml, one thread a stage): tokens/s as a
+micro-batch every forward + backward, beside what `pacictl plan` predicts when a frame is TRANSIT under way. Real (the model and cut of bench/pipeline.yaml, one thread a stage): tokens/s as a
 share of twice one process with one thread, and the peak memory of both processes beside `1f1b`. All sides take turns;
 medians. `paci` is shown with one micro-batch more in flight and with recomputation, too.
 
@@ -17,7 +17,8 @@ VARIANTS: dict[str, dict[str, object]] = {name: {"pipeline.schedule": name} for 
 VARIANTS["paci, extra_in_flight 1"] = {"pipeline.schedule": "paci", "pipeline.extra_in_flight": 1}
 RECOMPUTING = {f"paci, recompute {mode}": {"pipeline.schedule": "paci", "pipeline.recompute": mode}
                for mode in ("selective", "full")}
-EMULATED_STAGES, EMULATED_A = 8, 16
+EMULATED_STAGES, EMULATED_A = (4, 8), 16
+TRANSIT = "440us"  # of a frame of 1 MiB between two stages of this machine (docs/results.md)
 REAL_A = 4
 MIB = 1 << 20
 
@@ -31,9 +32,12 @@ def main() -> None:
     options = parser.parse_args()
     result: dict = {"machine": machine()}
     if options.emulated:
+        result["transit"] = TRANSIT
         result["emulated"] = emulated(options.repeats)
-        report(result, [[name, e["share_of_limit"], e["lag_max"], e["lag_mean"]] for name, e in result["emulated"].items()],
-               ["schedule", "share of limit", "lag, most", "lag, mean at stage 0"], options.json)
+        report(result, [[e["stages"], e["schedule"], e["share_of_limit"], e["predicted"],
+                         e["share_of_limit"] / e["predicted"], e["lag_max"], e["lag_mean"]] for e in result["emulated"]],
+               ["stages", "schedule", "share of limit", "predicted", "measured / predicted", "lag, most",
+                "lag, mean at stage 0"], options.json)
         print()
     if options.real:
         result["real"] = real(options.repeats)
@@ -47,23 +51,31 @@ def accumulation_of(settings: dict, usual: int) -> int:
     return 1 if settings["pipeline.schedule"] == "async" else usual
 
 
-def emulated(repeats: int) -> dict:
-    runs: dict[str, list[dict]] = {}
-    with cluster(EMULATED_STAGES) as running:
+def emulated(repeats: int) -> list[dict]:
+    runs: dict[tuple[int, str], list[dict]] = {}
+    with cluster(max(EMULATED_STAGES)) as running:
         for _ in range(repeats):
-            for name, settings in VARIANTS.items():
-                a = accumulation_of(settings, EMULATED_A)
-                job = running.run_job(ROOT / "bench" / "emulated.yaml", settings | {
-                    "pipeline.stages": EMULATED_STAGES, "pipeline.accumulation": a, "train.updates": 160 // a})
-                skip = max(1, 2 * EMULATED_STAGES // a)
-                spec = job["spec"]
-                limit = (spec["pipeline"]["micro_batch"] * spec["model"]["context"]
-                         / (spec["emulation"]["forward_seconds"] + spec["emulation"]["backward_seconds"]))
-                lags = [stage["lag"]["counts"] for stage in job["stages"]]
-                runs.setdefault(name, []).append({
-                    "share_of_limit": tokens_per_second(job, skip) / limit,
-                    "lag_max": max(len(counts) - 1 for counts in lags), "lag_mean": mean_lag(lags[0])})
-    return {name: {key: median([run[key] for run in group]) for key in group[0]} for name, group in runs.items()}
+            for stages in EMULATED_STAGES:
+                for name, settings in VARIANTS.items():
+                    runs.setdefault((stages, name), []).append(emulate(running, stages, settings))
+    return [{"stages": stages, "schedule": name, **{key: median([run[key] for run in group]) for key in group[0]}}
+            for (stages, name), group in runs.items()]
+
+
+def emulate(running: Cluster, stages: int, settings: dict[str, object]) -> dict:
+    a = accumulation_of(settings, EMULATED_A)
+    settings = settings | {"pipeline.stages": stages, "pipeline.accumulation": a, "train.updates": 160 // a}
+    job = running.run_job(ROOT / "bench" / "emulated.yaml", settings)
+    spec = job["spec"]
+    limit = (spec["pipeline"]["micro_batch"] * spec["model"]["context"]
+             / (spec["emulation"]["forward_seconds"] + spec["emulation"]["backward_seconds"]))
+    lags = [stage["lag"]["counts"] for stage in job["stages"]]
+    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    plan = running.ctl("plan", str(ROOT / "bench" / "emulated.yaml"), *sets, "--schedules",
+                       str(settings["pipeline.schedule"]), "--link-latency", TRANSIT)
+    return {"share_of_limit": tokens_per_second(job, max(1, 2 * stages // a)) / limit,
+            "predicted": plan["choices"][0]["share_of_limit"], "lag_max": max(len(counts) - 1 for counts in lags),
+            "lag_mean": mean_lag(lags[0])}
 
 
 def mean_lag(counts: list) -> float:

@@ -44,6 +44,12 @@ std::string Pipeline(const v1::PipelineSpec& pipeline) {
   return absl::StrCat(Number(pipeline.stages(), "stage"), ", ", pipeline.schedule(), " ",
                       OrderName(pipeline.order()), ", accumulation ", pipeline.accumulation(),
                       ", micro-batch ", pipeline.micro_batch(), ", partition ", partition,
+                      pipeline.extra_in_flight() > 0
+                          ? absl::StrCat(", ", pipeline.extra_in_flight(), " extra in flight")
+                          : "",
+                      pipeline.recompute() > v1::RECOMPUTE_NONE
+                          ? absl::StrCat(", recompute ", RecomputeName(pipeline.recompute()))
+                          : "",
                       pipeline.frame_checksums() ? ", frame checksums" : "");
 }
 

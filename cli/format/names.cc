@@ -40,6 +40,10 @@ std::string TokenizerName(v1::Tokenizer tokenizer) {
 
 std::string OrderName(v1::Order order) { return Word(order, "ORDER_", "order"); }
 
+std::string RecomputeName(v1::Recompute recompute) {
+  return Word(recompute, "RECOMPUTE_", "recompute");
+}
+
 std::string PartitionName(v1::PartitionBy by) { return Word(by, "PARTITION_BY_", "partition"); }
 
 bool HasEnded(v1::JobState state) {

@@ -14,6 +14,7 @@ std::string StateName(v1::WorkerState state);
 // As the job file writes them: "bytes", "drain_first", "measured".
 std::string TokenizerName(v1::Tokenizer tokenizer);
 std::string OrderName(v1::Order order);
+std::string RecomputeName(v1::Recompute recompute);
 std::string PartitionName(v1::PartitionBy by);
 
 // Completed, Failed or Cancelled.

@@ -124,7 +124,9 @@ constexpr JobKey kKeys[] = {
      {},
      "",
      "`drain_first`: a stage answers arrivals, gradients first. `strict`: it goes by count and not "
-     "by arrival, so that two runs give the same bits."},
+     "by arrival, so that two runs give the same bits. `gpipe`, `zb-h1` and `zb-2p` have an order "
+     "of "
+     "their own, and give the same bits in any."},
     {"pipeline.partition_by",
      KeyType::kChoice,
      Derived("`measured`, with `order: strict` `flops`", DefaultPartitionBy),
