@@ -145,9 +145,8 @@ constexpr JobKey kKeys[] = {
      "Whether each frame between stages carries a checksum of its payload."},
 
     {"pipeline.extra_in_flight", KeyType::kCount, Constant("0"), Between(0, 64), "micro-batches",
-     "In flight beyond N - i at every stage but the last. Hides the time that frames are under "
-     "way, "
-     "for as many activations more and a higher bound on the lag."},
+     "In flight beyond N - i at every stage but the last. Hides some of the time that frames are "
+     "under way, for as many activations more and a higher bound on the lag."},
     {"pipeline.recompute",
      KeyType::kChoice,
      Constant("none"),

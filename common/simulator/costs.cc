@@ -108,6 +108,14 @@ double StageCosts::SecondsOfMicroBatch(int64_t accumulation) const {
                      update_seconds / static_cast<double>(accumulation));
 }
 
+double Jitter::OfAction(int64_t stage, Action action) const {
+  return Factor(stage, static_cast<uint64_t>(action.kind), action.index);
+}
+
+double Jitter::OfFrame(int64_t from, int64_t to, int64_t frame) const {
+  return Factor(from, from < to ? 0 : 1, frame);
+}
+
 double Jitter::Factor(uint64_t place, uint64_t sort, uint64_t index) const {
   if (kind == Kind::kNone || relative_deviation == 0) return 1;
   const uint64_t key = Mix(Mix(Mix(seed + place) + sort) + index);

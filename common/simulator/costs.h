@@ -36,14 +36,20 @@ struct LinkCosts {
 };
 
 // Random factors of mean 1 on every duration and every latency. A factor depends on the seed, the
-// stage and the action alone, so that two schedules are compared under the same disturbances.
+// place and the action or frame alone, so that two schedules are compared under the same
+// disturbances.
 struct Jitter {
   enum class Kind { kNone, kNormal, kLognormal };
   Kind kind = Kind::kNone;
   double relative_deviation = 0;  // standard deviation over mean, in [0, 10]
   uint64_t seed = 0;
 
-  // Of the `index`-th event of `sort` at `place`. A normal one is cut at 0.
+  // A normal one is cut at 0.
+  double OfAction(int64_t stage, Action action) const;
+  // Of the latency of the `frame`-th frame from a stage to its neighbour.
+  double OfFrame(int64_t from, int64_t to, int64_t frame) const;
+
+ private:
   double Factor(uint64_t place, uint64_t sort, uint64_t index) const;
 };
 

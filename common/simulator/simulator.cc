@@ -53,7 +53,7 @@ struct Link {
   int64_t transmission = 0;  // ns a frame
   int64_t free_at = 0;       // ns
   int64_t last_arrival = 0;  // ns
-  uint64_t frames = 0;
+  int64_t frames = 0;
 };
 
 class Engine {
@@ -157,7 +157,7 @@ void Engine::Decide(int32_t i) {
   stage.is_busy = true;
   stage.running = *decision.action;
   const size_t kind = IndexOf(stage.running.kind);
-  const double factor = costs_.jitter.Factor(i, kind, stage.running.index);
+  const double factor = costs_.jitter.OfAction(i, stage.running);
   const int64_t nanoseconds = ToNanoseconds(stage.seconds[kind] * factor);
   stage.account.Begin(stage.running, stage.state, now_, nanoseconds);
   events_.Push({now_ + nanoseconds, i, What::kActionEnds});
@@ -213,9 +213,8 @@ void Engine::Send(int32_t from, int32_t to, What what) {
   if (to < 0 || to >= config_.stages) return;
   const size_t direction = 2 * static_cast<size_t>(std::min(from, to)) + (from < to ? 0 : 1);
   Link& link = links_[direction];
-  // Factors of links are drawn apart from those of stages.
   const double factor =
-      link.latency_seconds > 0 ? costs_.jitter.Factor(direction, kKinds, link.frames++) : 1;
+      link.latency_seconds > 0 ? costs_.jitter.OfFrame(from, to, link.frames++) : 1;
   link.free_at = std::max(now_, link.free_at) + link.transmission;
   link.last_arrival =
       std::max(link.last_arrival, link.free_at + ToNanoseconds(link.latency_seconds * factor));

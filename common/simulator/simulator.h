@@ -46,8 +46,9 @@ struct SimulatedStage {
 
   int64_t max_in_flight = 0;  // micro-batches between forward and backward
   int64_t max_held = 0;       // micro-batches whose activations are kept
-  // Copies of the weights, as the policy needs them: 1; 2 with a double buffer, a prediction or a
-  // correction; with a stash the versions of the micro-batches in flight and the current one.
+  // Copies of the weights, as the policy needs them: 1; 2 with a double buffer or a prediction; 3
+  // with a correction, a running mean and an estimate beside them; with a stash the versions of the
+  // micro-batches in flight and the current one.
   int64_t max_weight_versions = 1;
   SimulatedLag lag;
   std::vector<TimedAction> trace;  // empty unless it was asked for

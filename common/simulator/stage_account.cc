@@ -14,8 +14,9 @@ int64_t LeastVersions(WeightPolicy weights) {
     case WeightPolicy::kDoubleBuffer:
     case WeightPolicy::kPredict:
     case WeightPolicy::kPredictBoth:
-    case WeightPolicy::kCorrect:
       return 2;
+    case WeightPolicy::kCorrect:
+      return 3;
   }
   return 1;
 }
