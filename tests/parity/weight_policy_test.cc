@@ -58,6 +58,9 @@ class OneWeight {
     parameters_[0].tensor.mutable_grad() = at::ones({1});
     policy_->Step(update, [&] { optimizer_->Step(0.5); });
   }
+  void Skip(int64_t update) {
+    policy_->Step(update, [] {});
+  }
   const StageWeights& policy() const { return *policy_; }
 
  private:
@@ -84,6 +87,16 @@ TEST(Prediction, IsWhereTheForwardsBackwardWillFindTheWeights) {
   weight.SeenByBackward(2);
   weight.Step(2);
   EXPECT_NEAR(weight.SeenByBackward(3), 8.5, 1e-5);
+}
+
+// An update whose gradient is not finite is counted and not applied.
+TEST(Prediction, IsThePresentAsLongAsEveryUpdateWasSkipped) {
+  OneWeight weight("pipeoptim", 0);
+  weight.SeenByForward(0);
+  weight.SeenByBackward(0);
+  weight.Skip(0);
+  EXPECT_EQ(weight.SeenByForward(3), 10);
+  EXPECT_EQ(weight.now(), 10);
 }
 
 TEST(Prediction, OfSpecTrainGoesOnForTheStagesThatAreStillToCome) {

@@ -41,6 +41,7 @@ std::vector<at::Tensor> AdamW::Group::Gradients() const {
 at::Tensor AdamW::Direction(size_t index) const {
   const auto [group, i] = position_[index];
   const auto steps = groups_[group].step[i].item<double>();
+  if (steps == 0) return at::zeros_like(groups_[group].exp_avg[i]);
   const at::Tensor root =
       (groups_[group].exp_avg_sq[i] / (1 - std::pow(spec_.beta2(), steps))).sqrt_();
   return groups_[group].exp_avg[i] / root.add_(spec_.eps()) / (1 - std::pow(spec_.beta1(), steps));

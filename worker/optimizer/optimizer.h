@@ -26,7 +26,7 @@ class Optimizer {
   virtual void Step(double learning_rate) = 0;
 
   // What the weights of parameter `index` last moved along, per unit of learning rate and without
-  // weight decay. REQUIRES: a step.
+  // weight decay; 0 before the first step.
   virtual at::Tensor Direction(size_t index) const = 0;
 
   // Of parameter `index`, by name; the tensors are the optimizer's own.
