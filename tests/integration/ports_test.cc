@@ -4,9 +4,17 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <set>
+#include <string>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "tests/integration/job_files.h"
 #include "tests/integration/local_cluster.h"
 #include "tests/integration/sockets.h"
@@ -40,6 +48,32 @@ TEST(Taken, APortIsAnErrorThatNamesIt) {
                                      .Wait();
     EXPECT_EQ(worker.code, 1) << flag;
     EXPECT_THAT(worker.err, AllOf(StartsWith("paci-worker: "), HasSubstr(cluster.rpc_address())));
+  }
+}
+
+// The names that stand behind `opening` at the start of a line's text.
+std::set<std::string> FlagsIn(const std::string& text, const std::string& opening) {
+  std::set<std::string> flags;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    if (!absl::ConsumePrefix(&line, opening)) continue;
+    const size_t end = line.find_first_not_of("abcdefghijklmnopqrstuvwxyz-");
+    flags.emplace(line.substr(0, end));
+  }
+  return flags;
+}
+
+TEST(Flags, AreThoseOfTheirDocument) {
+  std::ifstream file("docs/daemons.md");
+  const std::string document(std::istreambuf_iterator<char>(file), {});
+  const size_t worker = document.find("## paci-worker");
+  ASSERT_NE(worker, std::string::npos);
+  for (const auto& [binary, text] : {std::pair("paci-coordinator", document.substr(0, worker)),
+                                     std::pair("paci-worker", document.substr(worker))}) {
+    std::set<std::string> flags = FlagsIn(Process(binary, {"--help"}).Wait().out, "--");
+    flags.erase("version");
+    flags.erase("config");
+    EXPECT_EQ(FlagsIn(text, "| `--"), flags) << binary;
   }
 }
 
