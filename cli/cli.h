@@ -1,7 +1,7 @@
 #pragma once
 
-// pacictl, the command line: it shows and changes jobs and workers through a coordinator, plans jobs
-// by itself, and never touches a worker, a store or LibTorch.
+// pacictl, the command line: it shows and changes jobs and workers through a coordinator, plans
+// jobs by itself, and never touches a worker, a store or LibTorch.
 //   verb.h      what a verb is: its words, its arguments, and the function that runs it
 //   commands/   one file a verb, or a family of verbs
 //   parser.*    verbs -> CLI11 -> one parsed verb; the only file that sees CLI11
