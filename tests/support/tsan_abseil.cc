@@ -14,9 +14,12 @@ void __tsan_release(void* address);
 void AnnotateIgnoreReadsBegin(const char* file, int line);
 void AnnotateIgnoreReadsEnd(const char* file, int line);
 
-// The last holder of a Status frees it. What orders that after the reads of the others is a count
-// that is taken down inside the library, where ThreadSanitizer does not see it.
-const char* __tsan_default_suppressions() { return "race:Status::Unref\n"; }
+// What is ordered inside the library, where ThreadSanitizer does not see it: the last holder of a
+// Status, who frees it, after the reads of the others; and the graph in which it looks for cycles
+// of locks, under a lock of its own.
+const char* __tsan_default_suppressions() {
+  return "race:Status::Unref\nrace:synchronization_internal::GraphCycles\n";
+}
 }
 
 namespace {
