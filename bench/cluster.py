@@ -61,9 +61,8 @@ class Cluster:
 
     def run_job(self, job_file: pathlib.Path, settings: dict[str, object]) -> dict:
         """Trains a job to its end. Returns it as pacictl shows it, with its curve under "points"."""
-        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         # One stream, a document a line: what watches takes no core from what is measured.
-        job = json.loads(self._pacictl("submit", str(job_file), *sets, "--watch").splitlines()[-1])
+        job = json.loads(self._pacictl("submit", str(job_file), *sets(settings), "--watch").splitlines()[-1])
         job["points"] = self.ctl("metrics", job["id"]).get("points", [])
         return job
 
@@ -78,6 +77,11 @@ class Cluster:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+def sets(settings: dict[str, object]) -> list[str]:
+    """As arguments of pacictl."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
 @contextlib.contextmanager
@@ -115,6 +119,11 @@ def kjv() -> tuple[pathlib.Path, pathlib.Path]:
         train.write_bytes(b"".join(lines[:cut]))
         validation.write_bytes(b"".join(lines[cut:]))
     return train, validation
+
+
+def resident_bytes(pid: int) -> int:
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def median(values: list[float]) -> float:

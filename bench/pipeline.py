@@ -14,7 +14,7 @@ import pathlib
 import signal
 import sys
 
-from cluster import ROOT, cluster, kjv, machine, median, report, tokens_per_second
+from cluster import ROOT, cluster, kjv, machine, median, report, resident_bytes, tokens_per_second
 from peers.train_torch import MICRO_BATCH, MODEL, RANKS, train
 
 OURS = ("single", "paci", "1f1b")
@@ -85,11 +85,6 @@ def measure(side: str, data: pathlib.Path, accumulation: int, skip: int, measure
             "loss": job["progress"]["loss"], "activity": [stage["activity"] for stage in job["stages"]],
             "memory": [{"start_bytes": start_bytes[stage["worker_name"]],
                         "peak_bytes": int(stage["peak_resident_bytes"])} for stage in job["stages"]]}
-
-
-def resident_bytes(pid: int) -> int:
-    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def balance(job: dict) -> float:

@@ -9,7 +9,7 @@ usage: schedules.py [--json FILE] [--repeats R] [--no-emulated] [--no-real]
 """
 import argparse
 
-from cluster import ROOT, Cluster, cluster, kjv, machine, median, report, tokens_per_second
+from cluster import ROOT, Cluster, cluster, kjv, machine, median, report, resident_bytes, sets, tokens_per_second
 
 SYSTEMS = ["paci", "1f1b", "gpipe", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw", "pipemare", "pipeoptim",
            "spectrain", "nesterov"]
@@ -70,8 +70,7 @@ def emulate(running: Cluster, stages: int, settings: dict[str, object]) -> dict:
     limit = (spec["pipeline"]["micro_batch"] * spec["model"]["context"]
              / (spec["emulation"]["forward_seconds"] + spec["emulation"]["backward_seconds"]))
     lags = [stage["lag"]["counts"] for stage in job["stages"]]
-    sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    plan = running.ctl("plan", str(ROOT / "bench" / "emulated.yaml"), *sets, "--schedules",
+    plan = running.ctl("plan", str(ROOT / "bench" / "emulated.yaml"), *sets(settings), "--schedules",
                        str(settings["pipeline.schedule"]), "--link-latency", TRANSIT)
     return {"share_of_limit": tokens_per_second(job, max(1, 2 * stages // a)) / limit,
             "predicted": plan["choices"][0]["share_of_limit"], "lag_max": max(len(counts) - 1 for counts in lags),
@@ -94,7 +93,7 @@ def real(repeats: int) -> dict:
             a = accumulation_of(settings, REAL_A)
             updates = 24 // a
             with cluster(stages) as running:
-                start = resident(running)
+                start = sum(resident_bytes(worker.pid) for worker in running.processes[1:])
                 job = running.run_job(ROOT / "bench" / "pipeline.yaml", settings | {
                     "data.train": data, "pipeline.stages": stages, "pipeline.accumulation": a,
                     "pipeline.partition": "[5,5]" if stages == 2 else "[10]", "train.updates": updates})
@@ -107,11 +106,6 @@ def real(repeats: int) -> dict:
                 "share_of_limit": speed / (2 * single), "peak_bytes": peak, "above_start_bytes": peak - start,
                 "policy_bytes": sum(int(stage.get("policy_bytes", 0)) for stage in job["stages"])})
     return {name: {key: median([run[key] for run in group]) for key in group[0]} for name, group in runs.items()}
-
-
-def resident(running: Cluster) -> int:
-    lines = [line for worker in running.processes[1:] for line in open(f"/proc/{worker.pid}/status")]
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
 
 if __name__ == "__main__":

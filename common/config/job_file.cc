@@ -1,8 +1,5 @@
 #include "common/config/job_file.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -10,6 +7,7 @@
 #include "common/config/job_file_reader.h"
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
+#include "common/config/read_file.h"
 #include "common/config/spec_field.h"
 #include "common/config/yaml_node.h"
 
@@ -32,17 +30,11 @@ absl::StatusOr<v1::JobSpec> ParseJobFile(const std::string& text, const std::str
 
 absl::StatusOr<v1::JobSpec> LoadJobFile(const std::string& path,
                                         const std::vector<std::string>& overrides) {
-  const auto failed = [&] {
-    return absl::ErrnoToStatus(errno, absl::StrCat("job file ", path, " cannot be read"));
-  };
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                             &std::fclose);
-  if (file == nullptr) return failed();
   // One byte more than may be, so that a file too large is seen without reading all of it.
-  std::string text(kMaxJobFileBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return failed();
-  return ParseJobFile(text, path, overrides);
+  const absl::StatusOr<std::string> text =
+      ReadFile(path, kMaxJobFileBytes + 1, absl::StrCat("job file ", path, " cannot be read"));
+  if (!text.ok()) return text.status();
+  return ParseJobFile(*text, path, overrides);
 }
 
 std::string ToYaml(const v1::JobSpec& spec) {

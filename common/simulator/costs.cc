@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/random/mix.h"
 
 namespace paci {
 namespace {
@@ -14,12 +15,7 @@ constexpr double kMaxRunSeconds = 1e9;  // a ninth of what 63 bits of nanosecond
 constexpr double kMaxRelativeDeviation = 10;
 
 // SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-uint64_t Mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
+uint64_t Next(uint64_t x) { return CombineKeys(x, 0); }
 
 // In (0, 1].
 double Uniform(uint64_t bits) { return (static_cast<double>(bits >> 11) + 1) * 0x1p-53; }
@@ -118,9 +114,9 @@ double Jitter::OfFrame(int64_t from, int64_t to, int64_t frame) const {
 
 double Jitter::Factor(uint64_t place, uint64_t sort, uint64_t index) const {
   if (kind == Kind::kNone || relative_deviation == 0) return 1;
-  const uint64_t key = Mix(Mix(Mix(seed + place) + sort) + index);
+  const uint64_t key = Next(Next(Next(seed + place) + sort) + index);
   const double radius = std::sqrt(-2 * std::log(Uniform(key)));
-  const double z = radius * std::cos(2 * std::numbers::pi * Uniform(Mix(key)));
+  const double z = radius * std::cos(2 * std::numbers::pi * Uniform(Next(key)));
   if (kind == Kind::kNormal) return std::max(0.0, 1 + relative_deviation * z);
   const double variance = std::log1p(relative_deviation * relative_deviation);
   return std::exp(std::sqrt(variance) * z - variance / 2);

@@ -1,15 +1,12 @@
 #include "common/simulator/plan_costs.h"
 
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 
 #include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/config/read_file.h"
 #include "common/partition/unit_costs.h"
 #include "nlohmann/json.hpp"
 
@@ -127,16 +124,10 @@ absl::StatusOr<UnitSeconds> SecondsFromJson(const std::string& json, const std::
 }
 
 absl::StatusOr<UnitSeconds> SecondsFromFile(const std::string& path, const v1::ModelSpec& model) {
-  const auto failed = [&] {
-    return Wrong(path, "", absl::StrCat("cannot be read: ", std::strerror(errno)));
-  };
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                             &std::fclose);
-  if (file == nullptr) return failed();
-  std::string json(kMaxFileBytes, '\0');
-  json.resize(std::fread(json.data(), 1, json.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return failed();
-  return SecondsFromJson(json, path, model);
+  const absl::StatusOr<std::string> json =
+      ReadFile(path, kMaxFileBytes, absl::StrCat(path, ": cannot be read"));
+  if (!json.ok()) return absl::InvalidArgumentError(json.status().message());
+  return SecondsFromJson(*json, path, model);
 }
 
 std::vector<StageCosts> StagesOf(const UnitSeconds& units, const Partition& partition) {

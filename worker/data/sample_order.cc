@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "worker/data/mix.h"
+#include "common/random/mix.h"
 
 namespace paci {
 namespace {

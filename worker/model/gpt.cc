@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "worker/data/mix.h"
+#include "common/random/mix.h"
 
 namespace paci {
 namespace {

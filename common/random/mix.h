@@ -1,5 +1,7 @@
 #pragma once
 
+// common/random: numbers that look random and are a function of what they are for. Header only.
+
 #include <cstdint>
 
 namespace paci {
