@@ -11,7 +11,7 @@ import argparse
 
 from cluster import ROOT, Cluster, cluster, kjv, machine, median, report, resident_bytes, sets, tokens_per_second
 
-SYSTEMS = ["paci", "1f1b", "gpipe", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw", "pipemare", "pipeoptim",
+SYSTEMS = ["paci", "1f1b", "gpipe", "interleaved", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw", "pipemare", "pipeoptim",
            "spectrain", "nesterov"]
 VARIANTS: dict[str, dict[str, object]] = {name: {"pipeline.schedule": name} for name in SYSTEMS}
 VARIANTS["paci, extra_in_flight 1"] = {"pipeline.schedule": "paci", "pipeline.extra_in_flight": 1}
@@ -64,7 +64,9 @@ def emulated(repeats: int) -> list[dict]:
 
 def emulate(running: Cluster, stages: int, settings: dict[str, object]) -> dict:
     a = accumulation_of(settings, EMULATED_A)
-    settings = settings | {"pipeline.stages": stages, "pipeline.accumulation": a, "train.updates": 160 // a}
+    # Enough units for two chunks of every stage.
+    settings = settings | {"model.layers": 2 * stages, "pipeline.stages": stages, "pipeline.accumulation": a,
+                           "train.updates": 160 // a}
     job = running.run_job(ROOT / "bench" / "emulated.yaml", settings)
     spec = job["spec"]
     limit = (spec["pipeline"]["micro_batch"] * spec["model"]["context"]
@@ -82,6 +84,13 @@ def mean_lag(counts: list) -> float:
     return sum(lag * count for lag, count in enumerate(counts)) / max(1, sum(counts))
 
 
+def partition_of(settings: dict, stages: int) -> str:
+    """The same five units a stage for all."""
+    if settings["pipeline.schedule"] == "interleaved":
+        return "[3,2,2,3]"
+    return "[5,5]" if stages == 2 else "[10]"
+
+
 def real(repeats: int) -> dict:
     data, _ = kjv()
     variants = {"single": {"pipeline.schedule": "1f1b"}} | VARIANTS | RECOMPUTING
@@ -96,7 +105,7 @@ def real(repeats: int) -> dict:
                 start = sum(resident_bytes(worker.pid) for worker in running.processes[1:])
                 job = running.run_job(ROOT / "bench" / "pipeline.yaml", settings | {
                     "data.train": data, "pipeline.stages": stages, "pipeline.accumulation": a,
-                    "pipeline.partition": "[5,5]" if stages == 2 else "[10]", "train.updates": updates})
+                    "pipeline.partition": partition_of(settings, stages), "train.updates": updates})
             speed = tokens_per_second(job, max(1, 4 // a))
             if name == "single":
                 single = speed

@@ -8,6 +8,20 @@
 #include "cli/format/units.h"
 
 namespace paci::cli {
+namespace {
+
+std::string ChunkText(const v1::UnitRange& chunk, uint32_t layers) {
+  std::vector<std::string> parts;
+  if (chunk.first_unit() == 0) parts.push_back("embedding");
+  const uint32_t first = std::max(chunk.first_unit(), 1u);
+  const uint32_t last = std::min(chunk.end_unit(), layers + 1) - 1;
+  if (first == last) parts.push_back(absl::StrCat(first));
+  if (first < last) parts.push_back(absl::StrCat(first, "-", last));
+  if (chunk.end_unit() > layers + 1) parts.push_back("head");
+  return absl::StrJoin(parts, ", ");
+}
+
+}  // namespace
 
 double BusyShare(const v1::StageStatus& stage) {
   if (!(stage.running_seconds() > 0)) return 0;
@@ -35,14 +49,9 @@ double LagMean(const v1::LagStatus& lag) {
 }
 
 std::string UnitsText(const v1::StageStatus& stage, uint32_t layers) {
-  std::vector<std::string> parts;
-  if (stage.first_unit() == 0 && stage.end_unit() > 0) parts.push_back("embedding");
-  const uint32_t first = std::max(stage.first_unit(), 1u);
-  const uint32_t last = std::min(stage.end_unit(), layers + 1) - 1;
-  if (stage.end_unit() > 0 && first == last) parts.push_back(absl::StrCat(first));
-  if (stage.end_unit() > 0 && first < last) parts.push_back(absl::StrCat(first, "-", last));
-  if (stage.end_unit() > layers + 1) parts.push_back("head");
-  return parts.empty() ? "-" : absl::StrJoin(parts, ", ");
+  std::vector<std::string> chunks;
+  for (const v1::UnitRange& chunk : stage.chunks()) chunks.push_back(ChunkText(chunk, layers));
+  return chunks.empty() ? "-" : absl::StrJoin(chunks, "; ");
 }
 
 std::string BusyText(const v1::StageStatus& stage) {

@@ -17,8 +17,8 @@ double BusyShare(const v1::StageStatus& stage);
 uint64_t LagMax(const v1::LagStatus& lag);
 double LagMean(const v1::LagStatus& lag);
 
-// Which layers stage [first_unit, end_unit) holds of a model of `layers` blocks: "embedding, 1-2",
-// "3-4", "5, head".
+// Which layers the stage holds of a model of `layers` blocks: "embedding, 1-2", "3-4", "5, head";
+// of several chunks "embedding, 1; 4-5".
 std::string UnitsText(const v1::StageStatus& stage, uint32_t layers);
 
 // "93%", or "-" before the stage runs.

@@ -48,9 +48,13 @@ std::vector<std::string> Devices() { return {"cpu", "cuda"}; }
 std::string DefaultVocabulary(const v1::JobSpec& spec) {
   return spec.data().tokenizer() == v1::TOKENIZER_UINT16 ? "50257" : "256";
 }
+bool IsInterleaved(const v1::JobSpec& spec) { return spec.pipeline().schedule() == "interleaved"; }
+
 std::string DefaultAccumulation(const v1::JobSpec& spec) {
-  return absl::StrCat(std::max(spec.pipeline().stages(), 2u) - 1);
+  const uint32_t stages = std::max(spec.pipeline().stages(), 2u);
+  return absl::StrCat(IsInterleaved(spec) ? stages : stages - 1);
 }
+std::string DefaultChunks(const v1::JobSpec& spec) { return IsInterleaved(spec) ? "2" : "1"; }
 std::string DefaultPartitionBy(const v1::JobSpec& spec) {
   return spec.pipeline().order() == v1::ORDER_STRICT ? "flops" : "measured";
 }
@@ -114,7 +118,9 @@ constexpr JobKey kKeys[] = {
      "What a stage does next, and when its weights change; see Schedules.",
      Schedules},
     {"pipeline.accumulation", KeyType::kCount,
-     Derived("`stages` - 1, at least 1", DefaultAccumulation), Between(1, 65536), "micro-batches",
+     Derived("`stages` - 1, at least 1; with `schedule: interleaved` `stages`",
+             DefaultAccumulation),
+     Between(1, 65536), "micro-batches",
      "Micro-batches an update. With `paci`, `stages` - 1 or more keeps the version lag at 1."},
     {"pipeline.micro_batch", KeyType::kCount, Constant("4"), Between(1, 65536), "sequences",
      "Sequences that pass the pipeline together."},
@@ -135,8 +141,8 @@ constexpr JobKey kKeys[] = {
      "What balances the stages: seconds per layer that the workers measure, or arithmetic per "
      "layer, which gives the same partition every time."},
     {"pipeline.partition", KeyType::kCounts, Constant("[]"), Between(1, 1026), "",
-     "Units of each stage, where the embedding, every block and the head are a unit; empty: "
-     "balanced."},
+     "Units of each stage, or of each part where a stage has several chunks; the embedding, every "
+     "block and the head are a unit. Empty: balanced."},
     {"pipeline.frame_checksums",
      KeyType::kBool,
      Constant("true"),
@@ -154,6 +160,10 @@ constexpr JobKey kKeys[] = {
      "",
      "What a stage keeps for the backward. `none`: all that it needs. `selective`: the input of "
      "each unit, whose forward runs again. `full`: the stage's input."},
+    {"pipeline.chunks", KeyType::kCount,
+     Derived("1, with `schedule: interleaved` 2", DefaultChunks), Between(1, 64), "",
+     "Model chunks of a stage: chunk `c` of stage `i` is part `c * stages + i` of the model. More "
+     "than one with `interleaved`."},
 
     {"optimizer.name", KeyType::kChoice, Constant("adamw"), {}, "", "The optimizer.", Optimizers},
     {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},

@@ -95,9 +95,19 @@ std::string TokensCanBeCounted(const v1::JobSpec& spec) {
                       " tokens; expected at most ", kMaxTokens);
 }
 
+uint64_t PartsOf(const v1::PipelineSpec& pipeline) {
+  return uint64_t{pipeline.stages()} * std::max(pipeline.chunks(), 1u);
+}
+
 std::string StagesHaveAUnitEach(const v1::JobSpec& spec) {
   const uint32_t units = spec.model().layers() + 2;
-  if (spec.pipeline().stages() <= units) return "";
+  if (PartsOf(spec.pipeline()) <= units) return "";
+  if (spec.pipeline().chunks() > 1) {
+    return absl::StrCat(spec.pipeline().stages(), " stages of ", spec.pipeline().chunks(),
+                        " chunks are more than the ", units, " units of the model (embedding, ",
+                        spec.model().layers(), " blocks, head); expected at most ", units,
+                        " chunks in all");
+  }
   return absl::StrCat(spec.pipeline().stages(), " stages are more than the ", units,
                       " units of the model (embedding, ", spec.model().layers(),
                       " blocks, head); expected at most ", units);
@@ -106,12 +116,14 @@ std::string StagesHaveAUnitEach(const v1::JobSpec& spec) {
 std::string PartitionHasAnEntryAStage(const v1::JobSpec& spec) {
   const v1::PipelineSpec& pipeline = spec.pipeline();
   if (pipeline.partition().empty() ||
-      pipeline.partition_size() == static_cast<int>(pipeline.stages())) {
+      static_cast<uint64_t>(pipeline.partition_size()) == PartsOf(pipeline)) {
     return "";
   }
-  return absl::StrCat("[", absl::StrJoin(pipeline.partition(), ", "), "] has ",
-                      pipeline.partition_size(), " entries; expected one for each of the ",
-                      pipeline.stages(), " stages");
+  return absl::StrCat(
+      "[", absl::StrJoin(pipeline.partition(), ", "), "] has ", pipeline.partition_size(),
+      " entries; expected one for each of the ", pipeline.stages(), " stages",
+      pipeline.chunks() > 1 ? absl::StrCat(" and each of their ", pipeline.chunks(), " chunks")
+                            : "");
 }
 
 std::string PartitionHasEveryUnit(const v1::JobSpec& spec) {
@@ -130,6 +142,36 @@ std::string ScheduleTakesItsAccumulation(const v1::JobSpec& spec) {
   return absl::StrCat(
       "schedule ", preset->name, " updates after every backward, and pipeline.accumulation is ",
       spec.pipeline().accumulation(), "; expected 1 there, or with it the schedule paci");
+}
+
+std::string ChunksAreInterleaved(const v1::JobSpec& spec) {
+  const v1::PipelineSpec& pipeline = spec.pipeline();
+  const bool is_interleaved = pipeline.schedule() == "interleaved";
+  if (is_interleaved == (pipeline.chunks() > 1)) return "";
+  if (is_interleaved) {
+    return absl::StrCat(pipeline.chunks(),
+                        " leaves nothing to interleave; expected at least 2, or the schedule 1f1b");
+  }
+  return absl::StrCat(pipeline.chunks(), " chunks a stage go with schedule interleaved, not with ",
+                      pipeline.schedule(), "; expected 1");
+}
+
+std::string InterleavingHasARing(const v1::JobSpec& spec) {
+  if (spec.pipeline().schedule() != "interleaved" || spec.pipeline().stages() > 1) return "";
+  return "1 stage has nobody to interleave with; expected at least 2, or the schedule 1f1b";
+}
+
+std::string InterleavingGoesInGroups(const v1::JobSpec& spec) {
+  const v1::PipelineSpec& pipeline = spec.pipeline();
+  if (pipeline.schedule() != "interleaved" || pipeline.accumulation() % pipeline.stages() == 0) {
+    return "";
+  }
+  const uint32_t above = (pipeline.accumulation() / pipeline.stages() + 1) * pipeline.stages();
+  return absl::StrCat(pipeline.accumulation(), " is no multiple of pipeline.stages ",
+                      pipeline.stages(),
+                      ", in groups of which micro-batches pass a stage's chunks; "
+                      "expected for example ",
+                      above);
 }
 
 std::string SplitBackwardsKeepAll(const v1::JobSpec& spec) {
@@ -190,13 +232,21 @@ std::vector<JobRule> MakeRules() {
       {{"model.layers", "model.hidden", "model.vocabulary", "model.context"},
        "The model has at most 10^12 parameters.",
        ModelIsOfBearableSize},
-      {{"pipeline.stages", "model.layers"},
-       "`stages` is at most `layers` + 2: the embedding, every block and the head are a unit, and "
-       "a "
-       "stage has at least one.",
+      {{"pipeline.stages", "model.layers", "pipeline.chunks"},
+       "`stages` x `chunks` is at most `layers` + 2: the embedding, every block and the head are a "
+       "unit, and a chunk has at least one.",
        StagesHaveAUnitEach},
-      {{"pipeline.partition", "pipeline.stages"},
-       "`partition` is empty or has an entry a stage.",
+      {{"pipeline.chunks", "pipeline.schedule"},
+       "`chunks` is above 1 with `schedule: interleaved`, and 1 with any other.",
+       ChunksAreInterleaved},
+      {{"pipeline.stages", "pipeline.schedule"},
+       "With `schedule: interleaved`, `stages` is at least 2.",
+       InterleavingHasARing},
+      {{"pipeline.accumulation", "pipeline.stages", "pipeline.schedule"},
+       "With `schedule: interleaved`, `accumulation` is a multiple of `stages`.",
+       InterleavingGoesInGroups},
+      {{"pipeline.partition", "pipeline.stages", "pipeline.chunks"},
+       "`partition` is empty or has an entry a stage and chunk.",
        PartitionHasAnEntryAStage},
       {{"pipeline.partition", "model.layers"},
        "The entries of `partition` add up to `layers` + 2.",

@@ -1,5 +1,7 @@
 #include "common/config/schedule_config.h"
 
+#include <algorithm>
+
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -25,6 +27,7 @@ Milestones MilestonesOf(const v1::JobSpec& spec) {
 ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec) {
   ScheduleConfig config;
   config.stages = spec.pipeline().stages();
+  config.chunks = std::max(spec.pipeline().chunks(), 1u);
   config.accumulation = spec.pipeline().accumulation();
   config.order = spec.pipeline().order() == v1::ORDER_STRICT ? Order::kStrict : Order::kDrainFirst;
   config.extra_in_flight = spec.pipeline().extra_in_flight();

@@ -193,10 +193,32 @@ absl::StatusOr<Partition> ExplicitPartition(absl::Span<const int> units_per_stag
 
 absl::StatusOr<Partition> PartitionOf(const v1::JobSpec& spec, absl::Span<const double> unit_costs,
                                       absl::Span<const double> stage_speeds) {
-  if (spec.pipeline().partition().empty()) return BalancedPartition(unit_costs, stage_speeds);
+  const size_t chunks = std::max(spec.pipeline().chunks(), 1u);
+  std::vector<double> part_speeds;
+  for (size_t c = 0; c < chunks; ++c) {
+    part_speeds.insert(part_speeds.end(), stage_speeds.begin(), stage_speeds.end());
+  }
   const auto& given = spec.pipeline().partition();
-  const std::vector<int> units_per_stage(given.begin(), given.end());
-  return ExplicitPartition(units_per_stage, unit_costs, stage_speeds);
+  const std::vector<int> units_per_part(given.begin(), given.end());
+  absl::StatusOr<Partition> partition =
+      given.empty() ? BalancedPartition(unit_costs, part_speeds)
+                    : ExplicitPartition(units_per_part, unit_costs, part_speeds);
+  if (partition.ok() && chunks > 1) {
+    partition->reason =
+        absl::StrCat("as ", part_speeds.size(), " stages of one chunk, ", partition->reason);
+  }
+  return partition;
+}
+
+google::protobuf::RepeatedPtrField<v1::UnitRange> ChunksOfStage(const Partition& partition,
+                                                                int stage, int stages) {
+  google::protobuf::RepeatedPtrField<v1::UnitRange> chunks;
+  for (int part = stage; part < partition.stages(); part += stages) {
+    v1::UnitRange& chunk = *chunks.Add();
+    chunk.set_first_unit(partition.bounds[part]);
+    chunk.set_end_unit(partition.bounds[part + 1]);
+  }
+  return chunks;
 }
 
 }  // namespace paci

@@ -42,7 +42,13 @@ absl::StatusOr<Partition> ExplicitPartition(absl::Span<const int> units_per_stag
                                             absl::Span<const double> unit_costs,
                                             absl::Span<const double> stage_speeds);
 
-// What a job's spec asks for: its explicit partition if it has one, else the balanced one.
+// What each chunk of stage `stage` of `stages` holds: chunk c is part c * stages + stage. With one
+// chunk a stage, the stage's part.
+google::protobuf::RepeatedPtrField<v1::UnitRange> ChunksOfStage(const Partition& partition,
+                                                                int stage, int stages);
+
+// What a job's spec asks for, each of its chunks being a stage of the partition: its explicit
+// partition if it has one, else the balanced one.
 absl::StatusOr<Partition> PartitionOf(const v1::JobSpec& spec, absl::Span<const double> unit_costs,
                                       absl::Span<const double> stage_speeds);
 

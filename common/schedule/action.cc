@@ -6,7 +6,9 @@
 namespace paci {
 
 std::string ToString(Action action) {
-  return absl::StrCat(std::string(1, static_cast<char>(action.kind)), action.index);
+  const std::string text =
+      absl::StrCat(std::string(1, static_cast<char>(action.kind)), action.index);
+  return action.chunk == 0 ? text : absl::StrCat(text, ".", action.chunk);
 }
 
 std::string ToString(const std::vector<Action>& actions) {

@@ -18,10 +18,12 @@ enum class ActionKind : char {
 };
 
 // One entry of a schedule. Prints as "F3": kind, then the index of its micro-batch, update,
-// validation micro-batch (counted over the whole run) or checkpoint, from 0.
+// validation micro-batch (counted over the whole run) or checkpoint, from 0; and as "F3.1" where it
+// is of the stage's model chunk 1, from 0, and not of the first.
 struct Action {
   ActionKind kind;
   int64_t index;
+  int64_t chunk = 0;
 
   bool operator==(const Action&) const = default;
 };

@@ -28,6 +28,17 @@ class FillDrain final : public Strict {
   int64_t InFlightCap() const override { return config().accumulation; }
 };
 
+// 1F1B over v chunks a stage (Megatron-LM, SC 2021, section 2.2): a micro-batch goes round the
+// stages v times, and a fill or a drain takes a v-th of the time. By count; in flight at most
+// 2 (N - 1 - i) + (v - 1) N + 1 passes, each with a v-th of the stage's activations.
+class Interleaved final : public Strict {
+ public:
+  using Strict::Strict;
+  int64_t InFlightCap() const override {
+    return 2 * (config().stages - 1 - stage()) + (config().chunks - 1) * config().stages + 1;
+  }
+};
+
 // Backwards in two halves (Zero Bubble Pipeline Parallelism, ICLR 2024): the input half, which the
 // neighbour waits for, as soon as it can run, the weight half where nothing else can. The budget
 // says how many activations may be held, p = 1 (section 2.1, ZB-H1) or p = 2 (section 2.2 with the

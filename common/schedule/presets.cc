@@ -27,6 +27,8 @@ const std::vector<Preset>& Presets() {
        "one forward, one backward; the pipeline is flushed before every update"},
       {"gpipe", Order::kFillDrain, kFlush, Weights::kCurrent, false, "GPipe, NeurIPS 2019",
        "all forwards of an update, then all backwards; then a flush"},
+      {"interleaved", Order::kInterleaved, kFlush, Weights::kCurrent, false, "Megatron-LM, SC 2021",
+       "1f1b over several model chunks a worker: the bubble of one divided by their number"},
       {"zb-h1", Order::kSplit1, kFlush, Weights::kCurrent, false, "Zero Bubble, ICLR 2024",
        "backwards in two halves, the weight half where nothing else can run; memory of 1F1B"},
       {"zb-2p", Order::kSplit2, kFlush, Weights::kCurrent, false, "Zero Bubble, ICLR 2024",

@@ -59,69 +59,132 @@ void Schedule::Finish(Action action, StageState& state) const {
   }
 }
 
-std::optional<Action> Schedule::NextActivation(const StageState& state) const {
-  const Milestones& milestones = config_.milestones;
-  const bool at_boundary = state.activations % config_.accumulation == 0;
-  if (at_boundary && state.evaluation_activations <
-                         milestones.EvaluationsDue(state.activations / config_.accumulation)) {
-    return Action{ActionKind::kEvaluate, state.evaluation_activations};
+Action Schedule::ForwardAt(int64_t pass) const {
+  const PassOrder::Pass at = passes_.At(pass);
+  return {ActionKind::kForward, at.micro_batch, at.rank};
+}
+
+Action Schedule::BackwardAt(int64_t pass) const {
+  const PassOrder::Pass at = passes_.At(pass);
+  return {ActionKind::kBackward, at.micro_batch, config_.chunks - 1 - at.rank};
+}
+
+Action Schedule::EvaluationAt(int64_t pass) const {
+  const PassOrder::Pass at = evaluation_passes_.At(pass);
+  return {ActionKind::kEvaluate, at.micro_batch, at.rank};
+}
+
+int64_t Schedule::EvaluationPassesDue(int64_t update) const {
+  return config_.milestones.EvaluationsDue(update) * config_.chunks;
+}
+
+std::optional<Action> Schedule::NextInput(const PreparedInputs& prepared) const {
+  const int64_t begun = prepared.forwards / config_.PassesPerUpdate();
+  const bool at_boundary = prepared.forwards % config_.PassesPerUpdate() == 0;
+  if (at_boundary && prepared.evaluations < EvaluationPassesDue(begun)) {
+    return EvaluationAt(prepared.evaluations);
   }
-  if (state.activations >= config_.MicroBatches()) return std::nullopt;
-  return Action{ActionKind::kForward, state.activations};
+  if (prepared.forwards >= config_.Passes()) return std::nullopt;
+  return ForwardAt(prepared.forwards);
+}
+
+std::optional<Action> Schedule::BackwardOfGradient(int64_t frame) const {
+  if (is_last() && config_.chunks == 1) return std::nullopt;
+  const int64_t pass = is_last() ? passes_.PassOfRoundTrip(frame) : frame;
+  if (pass >= config_.Passes()) return std::nullopt;
+  return BackwardAt(pass);
+}
+
+bool Schedule::TakesFrame(Action action) const {
+  if (action.kind == ActionKind::kBackward) {
+    return !is_last() || action.chunk < config_.chunks - 1;
+  }
+  return !is_first() || action.chunk > 0;
+}
+
+bool Schedule::MakesFrame(Action action) const {
+  if (action.kind == ActionKind::kBackward) return !is_first() || action.chunk > 0;
+  return !is_last() || action.chunk < config_.chunks - 1;
+}
+
+int64_t Schedule::ActivationsUsed(int64_t forwards) const {
+  return is_first() ? passes_.RoundTripsBefore(forwards) : forwards;
+}
+
+int64_t Schedule::EvaluationActivationsUsed(int64_t evaluations) const {
+  return is_first() ? evaluation_passes_.RoundTripsBefore(evaluations) : evaluations;
+}
+
+int64_t Schedule::GradientsUsed(int64_t backwards) const {
+  return is_last() ? passes_.RoundTripsBefore(backwards) : backwards;
 }
 
 std::optional<Decision> Schedule::Boundary(const StageState& state) const {
-  if (state.weight_halves == (state.updates + 1) * config_.accumulation) {
+  const int64_t per_update = config_.PassesPerUpdate();
+  if (state.weight_halves == (state.updates + 1) * per_update) {
     return Decision{Action{ActionKind::kStep, state.updates}, Wait::kNone};
   }
-  const bool is_drained =
-      state.Held() == 0 && state.weight_halves == state.updates * config_.accumulation;
+  const bool is_drained = state.Held() == 0 && state.weight_halves == state.updates * per_update;
   if (!is_drained) return std::nullopt;
   const Milestones& milestones = config_.milestones;
-  if (state.evaluations < milestones.EvaluationsDue(state.updates)) {
-    if (!is_first() && state.evaluations >= state.evaluation_activations) {
+  if (state.evaluations < EvaluationPassesDue(state.updates)) {
+    if (state.evaluation_activations < EvaluationActivationsUsed(state.evaluations + 1)) {
       return Decision{std::nullopt, Wait::kEvaluation};
     }
-    return Decision{Action{ActionKind::kEvaluate, state.evaluations}, Wait::kNone};
+    return Decision{EvaluationAt(state.evaluations), Wait::kNone};
   }
   if (state.checkpoints < milestones.CheckpointsDue(state.updates)) {
     return Decision{Action{ActionKind::kCheckpoint, state.checkpoints}, Wait::kNone};
   }
   if (state.updates == milestones.updates) return Decision{std::nullopt, Wait::kFinished};
-  if (state.forwards >= state.hold_at) return Decision{std::nullopt, Wait::kHold};
+  if (IsKeptBack(state.forwards, state)) return Decision{std::nullopt, Wait::kHold};
   return std::nullopt;
 }
 
 bool Schedule::MayForward(const StageState& state) const {
   const int64_t next = state.forwards;
-  if (next >= config_.MicroBatches() || next >= state.hold_at) return false;
+  if (next >= config_.Passes() || IsKeptBack(next, state)) return false;
   if (state.InFlight() >= InFlightCap() || state.Held() >= ActivationCap()) return false;
-  const int64_t begun_updates = next / config_.accumulation;
+  const int64_t begun_updates = next / config_.PassesPerUpdate();
   if (config_.boundary == UpdateBoundary::kFlush && begun_updates > state.updates) return false;
   // Its version, one update back, must be there.
   if (config_.weights == WeightPolicy::kDoubleBuffer && begun_updates > state.updates + 1) {
     return false;
   }
-  return state.evaluations >= config_.milestones.EvaluationsDue(begun_updates) &&
+  return state.evaluations >= EvaluationPassesDue(begun_updates) &&
          state.checkpoints >= config_.milestones.CheckpointsDue(begun_updates);
 }
 
+bool Schedule::IsKeptBack(int64_t pass, const StageState& state) const {
+  return passes_.At(pass).micro_batch >= state.hold_at;
+}
+
 bool Schedule::ForwardIsHere(const StageState& state) const {
-  return is_first() || state.activations > state.forwards;
+  return state.activations >= ActivationsUsed(state.forwards + 1);
 }
 
 bool Schedule::BackwardIsHere(const StageState& state) const {
-  return state.InFlight() > 0 && (is_last() || state.gradients > state.backwards);
+  if (state.InFlight() == 0 || state.gradients < GradientsUsed(state.backwards + 1)) return false;
+  const Action next = BackwardAt(state.backwards);
+  return passes_.IndexOf({next.index, next.chunk}) < state.forwards;
+}
+
+Decision Schedule::Forward(const StageState& state) const {
+  return {ForwardAt(state.forwards), Wait::kNone};
+}
+
+Decision Schedule::Backward(const StageState& state) const {
+  return {BackwardAt(state.backwards), Wait::kNone};
 }
 
 absl::Status Schedule::CheckInvariants(const StageState& state) const {
-  const int64_t a = config_.accumulation;
+  const int64_t per_update = config_.PassesPerUpdate();
   const auto broken = [&](absl::string_view rule) {
     return absl::InternalError(absl::StrCat(
         "stage ", stage_, " of ", config_.stages, " broke the schedule's rule ", rule,
         ": forwards ", state.forwards, ", backwards ", state.backwards, ", weight halves ",
-        state.weight_halves, ", updates ", state.updates, ", accumulation ", a, ", activations ",
-        state.activations, ", gradients ", state.gradients));
+        state.weight_halves, ", updates ", state.updates, ", passes an update ", per_update,
+        ", activations ", state.activations, ", gradients ", state.gradients));
   };
   if (state.backwards < 0 || state.backwards > state.forwards) {
     return broken("0 <= backwards <= forwards");
@@ -135,11 +198,15 @@ absl::Status Schedule::CheckInvariants(const StageState& state) const {
   if (state.Held() > ActivationCap()) {
     return broken(absl::StrCat("activations held <= ", ActivationCap()));
   }
-  if (state.updates * a > state.weight_halves || state.backwards > (state.updates + 1) * a) {
-    return broken("updates * a <= weight halves, backwards <= (updates + 1) * a");
+  if (state.updates * per_update > state.weight_halves ||
+      state.backwards > (state.updates + 1) * per_update) {
+    return broken("updates * p <= weight halves, backwards <= (updates + 1) * p");
   }
-  if (!is_first() && state.forwards > state.activations) return broken("forwards <= activations");
-  if (!is_last() && state.backwards > state.gradients) return broken("backwards <= gradients");
+  if (ActivationsUsed(state.forwards) > state.activations) {
+    return broken("activations used <= activations");
+  }
+  if (GradientsUsed(state.backwards) > state.gradients)
+    return broken("gradients used <= gradients");
   return absl::OkStatus();
 }
 
@@ -149,6 +216,8 @@ std::unique_ptr<Schedule> MakeSchedule(const ScheduleConfig& config, int64_t sta
       return std::make_unique<DrainFirst>(config, stage);
     case Order::kStrict:
       return std::make_unique<Strict>(config, stage);
+    case Order::kInterleaved:
+      return std::make_unique<Interleaved>(config, stage);
     case Order::kFillDrain:
       return std::make_unique<FillDrain>(config, stage);
     case Order::kSplit1:

@@ -19,16 +19,18 @@
 #include "absl/strings/string_view.h"
 #include "common/schedule/action.h"
 #include "common/schedule/milestones.h"
+#include "common/schedule/pass_order.h"
 #include "common/schedule/weight_policy.h"
 
 namespace paci {
 
 enum class Order {
-  kDrainFirst,  // every gradient that has arrived, then one forward (PACI, Algorithm 1)
-  kStrict,      // warm-up, then one backward, one forward, by count and not by arrival
-  kFillDrain,   // all forwards of an update, then all its backwards (GPipe)
-  kSplit1,      // backwards in two halves, the memory of 1F1B's first stage (ZB-H1)
-  kSplit2,      // backwards in two halves, twice that memory (ZB-2p)
+  kDrainFirst,   // every gradient that has arrived, then one forward (PACI, Algorithm 1)
+  kStrict,       // warm-up, then one backward, one forward, by count and not by arrival
+  kFillDrain,    // all forwards of an update, then all its backwards (GPipe)
+  kInterleaved,  // as kStrict, over several model chunks a stage (Megatron-LM)
+  kSplit1,       // backwards in two halves, the memory of 1F1B's first stage (ZB-H1)
+  kSplit2,       // backwards in two halves, twice that memory (ZB-2p)
 };
 
 enum class UpdateBoundary {
@@ -39,7 +41,8 @@ enum class UpdateBoundary {
 // The shape of one run, the same on every stage.
 struct ScheduleConfig {
   int64_t stages = 1;        // N
-  int64_t accumulation = 1;  // a
+  int64_t chunks = 1;        // v: of the model, a stage; above 1 with kInterleaved only
+  int64_t accumulation = 1;  // a; with kInterleaved a multiple of N
   Order order = Order::kDrainFirst;
   UpdateBoundary boundary = UpdateBoundary::kLocalAccumulation;
   WeightPolicy weights = WeightPolicy::kCurrent;
@@ -47,15 +50,19 @@ struct ScheduleConfig {
   Milestones milestones;        // says how many updates there are, too
 
   int64_t MicroBatches() const { return accumulation * milestones.updates; }
+  // Forwards, and backwards, of a stage: a micro-batch passes each of its chunks.
+  int64_t PassesPerUpdate() const { return accumulation * chunks; }
+  int64_t Passes() const { return PassesPerUpdate() * milestones.updates; }
 };
 
 inline constexpr int64_t kNoHold = INT64_MAX;
 
-// What a stage has done and what has arrived. Invariants, checked by CheckInvariants:
+// What a stage has done and what has arrived. Forwards, backwards and evaluations are passes of a
+// micro-batch through one chunk; p of them are an update's. Invariants, checked by CheckInvariants:
 //   0 <= weight_halves <= backwards <= forwards <= backwards + InFlightCap
 //   forwards <= weight_halves + ActivationCap
-//   updates * a <= weight_halves, backwards <= (updates + 1) * a
-//   forwards <= activations, backwards <= gradients, evaluations <= evaluation_activations
+//   updates * p <= weight_halves, backwards <= (updates + 1) * p
+//   ActivationsUsed(forwards) <= activations, GradientsUsed(backwards) <= gradients
 struct StageState {
   // Finished here.
   int64_t forwards = 0;
@@ -64,8 +71,7 @@ struct StageState {
   int64_t updates = 0;
   int64_t evaluations = 0;
   int64_t checkpoints = 0;
-  // Arrived. At the first stage activations, and at the last stage gradients, are not awaited and
-  // not counted.
+  // Frames that arrived.
   int64_t activations = 0;
   int64_t gradients = 0;
   int64_t evaluation_activations = 0;
@@ -73,7 +79,7 @@ struct StageState {
   int64_t hold_at = kNoHold;
 
   int64_t InFlight() const { return forwards - backwards; }
-  // Micro-batches whose activations are still needed.
+  // Passes whose activations are still needed.
   int64_t Held() const { return forwards - weight_halves; }
 };
 
@@ -94,25 +100,45 @@ struct Decision {
   Wait wait = Wait::kNone;  // kNone exactly when there is an action
 };
 
+// Inputs that are prepared for: forwards, and passes of validation micro-batches.
+struct PreparedInputs {
+  int64_t forwards = 0;
+  int64_t evaluations = 0;
+};
+
 // One stage's order of work. Immutable and deterministic: the same state gives the same decision,
 // on any thread.
 class Schedule {
  public:
-  Schedule(const ScheduleConfig& config, int64_t stage) : config_(config), stage_(stage) {}
+  Schedule(const ScheduleConfig& config, int64_t stage)
+      : config_(config),
+        stage_(stage),
+        passes_(config.stages, config.chunks, config.accumulation),
+        evaluation_passes_(config.stages, config.chunks, config.milestones.eval_batches) {}
   virtual ~Schedule() = default;
   Schedule(const Schedule&) = delete;
   Schedule& operator=(const Schedule&) = delete;
 
   virtual Decision Next(const StageState& state) const = 0;
 
-  // The frame that the upstream neighbour sends next after those that have arrived; nullopt: none
-  // is left.
-  std::optional<Action> NextActivation(const StageState& state) const;
+  // The forward or evaluation whose input comes next after those in `prepared`; nullopt: none is
+  // left. A neighbour's frames come in this order.
+  std::optional<Action> NextInput(const PreparedInputs& prepared) const;
+  // The backward of the `frame`-th gradient that arrives; nullopt: there are not so many.
+  std::optional<Action> BackwardOfGradient(int64_t frame) const;
+  // Whether `action` begins with a neighbour's frame, and whether it ends with one for the next.
+  // The first chunk of the first stage and the last of the last are the ends of the model.
+  bool TakesFrame(Action action) const;
+  bool MakesFrame(Action action) const;
+  // Frames that the first so many forwards, evaluations or backwards have used.
+  int64_t ActivationsUsed(int64_t forwards) const;
+  int64_t EvaluationActivationsUsed(int64_t evaluations) const;
+  int64_t GradientsUsed(int64_t backwards) const;
 
-  // Most micro-batches between forward and backward: N - i (PACI, section 3) and what the
-  // configuration adds to it.
+  // Most passes between forward and backward: N - i (PACI, section 3) and what the configuration
+  // adds to it.
   virtual int64_t InFlightCap() const;
-  // Most micro-batches whose activations are held: between forward and weight half.
+  // Most passes whose activations are held: between forward and weight half.
   virtual int64_t ActivationCap() const { return InFlightCap(); }
   // Whether a backward is two actions, kBackward and kWeights.
   virtual bool SplitsBackward() const { return false; }
@@ -139,10 +165,23 @@ class Schedule {
   bool MayForward(const StageState& state) const;
   bool ForwardIsHere(const StageState& state) const;
   bool BackwardIsHere(const StageState& state) const;
+  // The next of each.
+  Decision Forward(const StageState& state) const;
+  Decision Backward(const StageState& state) const;
 
  private:
+  // Of the pass that is the `pass`-th of its kind.
+  Action ForwardAt(int64_t pass) const;
+  Action BackwardAt(int64_t pass) const;
+  Action EvaluationAt(int64_t pass) const;
+  int64_t EvaluationPassesDue(int64_t update) const;
+  // `pass` is of a micro-batch that a pause keeps back.
+  bool IsKeptBack(int64_t pass, const StageState& state) const;
+
   const ScheduleConfig config_;
   const int64_t stage_;
+  const PassOrder passes_;
+  const PassOrder evaluation_passes_;
 };
 
 std::unique_ptr<Schedule> MakeSchedule(const ScheduleConfig& config, int64_t stage);

@@ -61,9 +61,10 @@ absl::Status CheckShape(const ScheduleConfig& config, const SimulatedCosts& cost
                      ", ", config.milestones.updates, " updates; expected at least 1 of each"));
   }
   const auto stages = static_cast<size_t>(config.stages);
-  if (costs.stages.size() != stages) {
+  if (costs.stages.size() != stages * static_cast<size_t>(config.chunks)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("costs of ", costs.stages.size(), " stages for a pipeline of ", stages));
+        absl::StrCat("costs of ", costs.stages.size(), " stages for a pipeline of ", stages,
+                     config.chunks > 1 ? absl::StrCat(" with ", config.chunks, " chunks") : ""));
   }
   if (!costs.links.empty() && costs.links.size() != stages - 1) {
     return absl::InvalidArgumentError(absl::StrCat("costs of ", costs.links.size(), " links for ",
@@ -92,7 +93,7 @@ double MostSeconds(const ScheduleConfig& config, const SimulatedCosts& costs) {
     link_seconds = std::max(link_seconds, link.latency_seconds + link.TransmissionSeconds());
   }
   const double rounds =
-      static_cast<double>(config.MicroBatches()) +
+      static_cast<double>(config.Passes()) +
       static_cast<double>(config.milestones.updates) * static_cast<double>(config.stages);
   return rounds * (stage_seconds + 2 * link_seconds);
 }
@@ -105,7 +106,7 @@ double StageCosts::SecondsOfMicroBatch(int64_t accumulation) const {
 }
 
 double Jitter::OfAction(int64_t stage, Action action) const {
-  return Factor(stage, static_cast<uint64_t>(action.kind), action.index);
+  return Factor(stage, static_cast<uint64_t>(action.kind), action.index + (action.chunk << 48));
 }
 
 double Jitter::OfFrame(int64_t from, int64_t to, int64_t frame) const {

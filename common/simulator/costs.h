@@ -54,8 +54,11 @@ struct Jitter {
 };
 
 struct SimulatedCosts {
+  // Chunk c of stage i is entry c * N + i; with one chunk a stage, N entries.
   std::vector<StageCosts> stages;
-  std::vector<LinkCosts> links;  // one less than stages; empty: frames arrive at once
+  // Between neighbours, N - 1; empty: frames arrive at once. What closes the ring of stages with
+  // several chunks is as the last of them.
+  std::vector<LinkCosts> links;
   Jitter jitter;
 
   // N times the same.

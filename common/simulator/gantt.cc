@@ -4,13 +4,15 @@
 #include <array>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace paci {
 namespace {
 
-constexpr absl::string_view kLetters = "FBWSEC";
+// In lower case of every chunk but a stage's first.
+constexpr absl::string_view kLetters = "FBWSECfbe";
 constexpr int64_t kMinColumns = 40;
 
 // Seconds of each letter within one column.
@@ -20,7 +22,8 @@ std::string Line(const SimulatedStage& stage, double end_seconds, int64_t column
   const double width = end_seconds / static_cast<double>(columns);
   std::vector<Shares> shares(columns, Shares{});
   for (const TimedAction& timed : stage.trace) {
-    const size_t letter = kLetters.find(static_cast<char>(timed.action.kind));
+    const auto kind = static_cast<char>(timed.action.kind);
+    const size_t letter = kLetters.find(timed.action.chunk == 0 ? kind : absl::ascii_tolower(kind));
     const auto first = static_cast<int64_t>(timed.start_seconds / width);
     const auto last = std::min(columns - 1, static_cast<int64_t>(timed.end_seconds / width));
     for (int64_t c = first; c <= last; ++c) {

@@ -144,15 +144,15 @@ std::vector<StageCosts> StagesOf(const UnitSeconds& units, const Partition& part
   return stages;
 }
 
-std::vector<StageCosts> EmulatedStages(const v1::JobSpec& spec, int64_t stages) {
+std::vector<StageCosts> EmulatedParts(const v1::JobSpec& spec, int64_t parts) {
   const v1::EmulationSpec& emulation = spec.emulation();
-  const double share = static_cast<double>(spec.pipeline().stages()) / static_cast<double>(stages);
+  const double share = static_cast<double>(spec.pipeline().stages()) / static_cast<double>(parts);
   const double weights = emulation.weights_seconds();
   return std::vector<StageCosts>(
-      stages, {.forward_seconds = share * emulation.forward_seconds(),
-               .backward_input_seconds = share * (emulation.backward_seconds() - weights),
-               .backward_weight_seconds = share * weights,
-               .update_seconds = share * emulation.update_seconds()});
+      parts, {.forward_seconds = share * emulation.forward_seconds(),
+              .backward_input_seconds = share * (emulation.backward_seconds() - weights),
+              .backward_weight_seconds = share * weights,
+              .update_seconds = share * emulation.update_seconds()});
 }
 
 }  // namespace paci

@@ -38,10 +38,11 @@ absl::StatusOr<UnitSeconds> SecondsFromJson(const std::string& json, const std::
 // The same of a file. INVALID_ARGUMENT, too, when it cannot be read.
 absl::StatusOr<UnitSeconds> SecondsFromFile(const std::string& path, const v1::ModelSpec& model);
 
-// The stages of `partition`.
+// The stages of `partition`; with several chunks a stage, its parts.
 std::vector<StageCosts> StagesOf(const UnitSeconds& units, const Partition& partition);
 
-// The job's `emulation`, its work shared evenly by so many stages instead of its own.
-std::vector<StageCosts> EmulatedStages(const v1::JobSpec& spec, int64_t stages);
+// The job's `emulation`, its work shared evenly by so many parts, each a stage or a chunk of one,
+// instead of its own stages.
+std::vector<StageCosts> EmulatedParts(const v1::JobSpec& spec, int64_t parts);
 
 }  // namespace paci

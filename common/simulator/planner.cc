@@ -24,8 +24,13 @@ v1::JobSpec VariantOf(const v1::JobSpec& spec, const PlanKey& key) {
   pipeline->set_stages(static_cast<uint32_t>(key.stages));
   pipeline->set_schedule(key.schedule);
   pipeline->set_accumulation(static_cast<uint32_t>(key.accumulation));
-  // A partition of the job's own is for its own number of stages.
-  if (spec.pipeline().stages() != pipeline->stages()) pipeline->clear_partition();
+  const bool is_interleaved = FindPreset(key.schedule)->order == Order::kInterleaved;
+  pipeline->set_chunks(is_interleaved ? std::max(spec.pipeline().chunks(), 2u) : 1);
+  // A partition of the job's own is for its own number of parts.
+  if (spec.pipeline().stages() != pipeline->stages() ||
+      std::max(spec.pipeline().chunks(), 1u) != pipeline->chunks()) {
+    pipeline->clear_partition();
+  }
   return variant;
 }
 
@@ -57,7 +62,7 @@ absl::StatusOr<Trial> MakeTrial(const v1::JobSpec& spec, const PlanRequest& requ
   absl::StatusOr<Partition> partition = PartitionOf(trial.spec, units.MicroBatchSeconds(), speeds);
   if (!partition.ok()) return partition.status();
   trial.partition = *std::move(partition);
-  trial.costs.stages = IsEmulated(spec, request) ? EmulatedStages(spec, key.stages)
+  trial.costs.stages = IsEmulated(spec, request) ? EmulatedParts(spec, trial.partition.stages())
                                                  : StagesOf(units, trial.partition);
   LinkCosts link = request.link;
   link.frame_bytes =
@@ -72,9 +77,10 @@ absl::StatusOr<Trial> MakeTrial(const v1::JobSpec& spec, const PlanRequest& requ
 void SetMemory(const Trial& trial, const Simulation& run, PlanChoice& choice) {
   for (int64_t i = 0; i < choice.key.stages; ++i) {
     const SimulatedStage& stage = run.stages[i];
-    const StageMemory memory =
-        MemoryOfStage(trial.spec, trial.partition.bounds[i], trial.partition.bounds[i + 1],
-                      stage.max_held, stage.max_weight_versions);
+    const StageMemory memory = MemoryOfStage(
+        trial.spec,
+        ChunksOfStage(trial.partition, static_cast<int>(i), static_cast<int>(choice.key.stages)),
+        stage.max_held, stage.max_weight_versions);
     if (i > 0 && memory.TotalBytes() <= choice.memory.TotalBytes()) continue;
     choice.memory = memory;
     choice.memory_stage = i;
@@ -88,7 +94,7 @@ PlanChoice ChoiceOf(const PlanKey& key, const Trial& trial, const Simulation& ru
                              trial.spec.model().context();
   choice.share_of_limit = run.ShareOfLimit();
   double work_seconds = 0;
-  for (const StageCosts& stage : trial.costs.stages) {
+  for (const StageCosts& stage : trial.costs.stages) {  // of every chunk
     work_seconds += stage.SecondsOfMicroBatch(key.accumulation);
   }
   const auto stages = static_cast<double>(key.stages);

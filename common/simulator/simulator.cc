@@ -40,7 +40,7 @@ size_t IndexOf(ActionKind kind) {
 struct Stage {
   std::unique_ptr<Schedule> schedule;
   StageState state;
-  std::array<double, kKinds> seconds;  // of each kind of action
+  std::vector<std::array<double, kKinds>> seconds;  // by chunk, of each kind of action
   Action running{};
   bool is_busy = false;
   bool is_changed = false;  // may have something to do now
@@ -69,7 +69,7 @@ class Engine {
   void Apply(const SimulatedEvent& event);
   void EndAction(int32_t stage);
   void Arrive(int32_t stage, What what);
-  // A frame from `from` to its neighbour `to`, if there is one.
+  // A frame from `from` to its neighbour `to`.
   void Send(int32_t from, int32_t to, What what);
   bool AllWaitFor(Wait wait) const;
   // Whether there was a pause, and every stage is drained.
@@ -81,7 +81,7 @@ class Engine {
   const ScheduleConfig config_;
   const SimulatedCosts& costs_;
   std::vector<Stage> stages_;
-  std::vector<Link> links_;  // 2 i: from stage i to i + 1; 2 i + 1: back
+  std::vector<Link> links_;  // 2 i: from stage i to the next, round the ring; 2 i + 1: back
   std::vector<int32_t> changed_;
   EventHeap events_;
   int64_t now_ = 0;  // ns
@@ -104,22 +104,32 @@ std::array<double, kKinds> SecondsByKind(const StageCosts& costs, bool splits_ba
   return seconds;
 }
 
+double SumOverChunks(const std::vector<std::array<double, kKinds>>& seconds, size_t kind) {
+  double sum = 0;
+  for (const auto& of_chunk : seconds) sum += of_chunk[kind];
+  return sum;
+}
+
 Engine::Engine(const ScheduleConfig& config, const SimulatedCosts& costs,
                const SimulationOptions& options)
     : config_(config), costs_(costs) {
   for (int64_t i = 0; i < config.stages; ++i) {
     std::unique_ptr<Schedule> schedule = MakeSchedule(config, i);
-    const auto seconds = SecondsByKind(costs.stages[i], schedule->SplitsBackward());
+    std::vector<std::array<double, kKinds>> seconds;
+    for (int64_t c = 0; c < config.chunks; ++c) {
+      seconds.push_back(
+          SecondsByKind(costs.stages[c * config.stages + i], schedule->SplitsBackward()));
+    }
     StageState state;
     if (options.pause_at_update) state.hold_at = *options.pause_at_update * config.accumulation;
     stages_.push_back({.schedule = std::move(schedule),
                        .state = state,
-                       .seconds = seconds,
+                       .seconds = std::move(seconds),
                        .account = StageAccount(config, options.keeps_trace)});
   }
-  links_.resize(2 * (config.stages - 1));
+  links_.resize(2 * config.stages);
   for (size_t i = 0; i < links_.size() && !costs.links.empty(); ++i) {
-    const LinkCosts& link = costs.links[i / 2];
+    const LinkCosts& link = costs.links[std::min(i / 2, costs.links.size() - 1)];
     links_[i].latency_seconds = link.latency_seconds;
     links_[i].transmission = ToNanoseconds(link.TransmissionSeconds());
   }
@@ -158,7 +168,10 @@ void Engine::Decide(int32_t i) {
   stage.running = *decision.action;
   const size_t kind = IndexOf(stage.running.kind);
   const double factor = costs_.jitter.OfAction(i, stage.running);
-  const int64_t nanoseconds = ToNanoseconds(stage.seconds[kind] * factor);
+  double seconds = stage.seconds[stage.running.chunk][kind];
+  // One update of all chunks.
+  if (stage.running.kind == ActionKind::kStep) seconds = SumOverChunks(stage.seconds, kind);
+  const int64_t nanoseconds = ToNanoseconds(seconds * factor);
   stage.account.Begin(stage.running, stage.state, now_, nanoseconds);
   events_.Push({now_ + nanoseconds, i, What::kActionEnds});
 }
@@ -176,15 +189,19 @@ void Engine::EndAction(int32_t i) {
   stage.is_busy = false;
   Change(i);
   stage.schedule->Finish(stage.running, stage.state);
+  const auto stages = static_cast<int32_t>(config_.stages);
+  const int32_t next = (i + 1) % stages;
+  const int32_t previous = (i + stages - 1) % stages;
+  const bool makes_frame = stage.schedule->MakesFrame(stage.running);
   switch (stage.running.kind) {
     case ActionKind::kForward:
-      Send(i, i + 1, What::kActivation);
+      if (makes_frame) Send(i, next, What::kActivation);
       break;
     case ActionKind::kBackward:
-      Send(i, i - 1, What::kGradient);
+      if (makes_frame) Send(i, previous, What::kGradient);
       break;
     case ActionKind::kEvaluate:
-      Send(i, i + 1, What::kEvaluationActivation);
+      if (makes_frame) Send(i, next, What::kEvaluationActivation);
       break;
     case ActionKind::kStep:
       stage.account.EndUpdate(stage.state.updates);
@@ -210,9 +227,8 @@ void Engine::Arrive(int32_t i, What what) {
 }
 
 void Engine::Send(int32_t from, int32_t to, What what) {
-  if (to < 0 || to >= config_.stages) return;
-  const size_t direction = 2 * static_cast<size_t>(std::min(from, to)) + (from < to ? 0 : 1);
-  Link& link = links_[direction];
+  Link& link = links_[2 * static_cast<size_t>(what == What::kGradient ? to : from) +
+                      (what == What::kGradient ? 1 : 0)];
   const double factor =
       link.latency_seconds > 0 ? costs_.jitter.OfFrame(from, to, link.frames++) : 1;
   link.free_at = std::max(now_, link.free_at) + link.transmission;
@@ -275,8 +291,12 @@ void Engine::SetThroughput(Simulation& run) const {
   const double seconds = run.update_seconds.back() - from;
   run.micro_batches_per_second = static_cast<double>((updates - filling) * a) / seconds;
   double slowest = 0;
-  for (const StageCosts& stage : costs_.stages) {
-    slowest = std::max(slowest, stage.SecondsOfMicroBatch(a));
+  for (int64_t i = 0; i < config_.stages; ++i) {
+    double seconds = 0;
+    for (int64_t c = 0; c < config_.chunks; ++c) {
+      seconds += costs_.stages[c * config_.stages + i].SecondsOfMicroBatch(a);
+    }
+    slowest = std::max(slowest, seconds);
   }
   run.limit_micro_batches_per_second = 1 / slowest;
 }

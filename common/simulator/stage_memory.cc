@@ -91,4 +91,22 @@ StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit,
                                RecomputationBytes(spec, first_unit, end_unit)};
 }
 
+StageMemory MemoryOfStage(const v1::JobSpec& spec,
+                          const google::protobuf::RepeatedPtrField<v1::UnitRange>& chunks,
+                          int64_t held, int64_t weight_versions) {
+  const int64_t held_of_each = (held + chunks.size() - 1) / chunks.size();
+  StageMemory sum;
+  for (const v1::UnitRange& chunk : chunks) {
+    const StageMemory memory =
+        MemoryOfStage(spec, static_cast<int>(chunk.first_unit()),
+                      static_cast<int>(chunk.end_unit()), held_of_each, weight_versions);
+    sum.weights_bytes += memory.weights_bytes;
+    sum.gradients_bytes += memory.gradients_bytes;
+    sum.optimizer_bytes += memory.optimizer_bytes;
+    sum.copies_bytes += memory.copies_bytes;
+    sum.activations_bytes += memory.activations_bytes;
+  }
+  return sum;
+}
+
 }  // namespace paci

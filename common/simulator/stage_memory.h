@@ -33,5 +33,9 @@ int64_t RecomputationBytes(const v1::JobSpec& spec, int first_unit, int end_unit
 // are kept and at most `weight_versions` copies of its weights.
 StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit, int64_t held,
                           int64_t weight_versions);
+// Of a stage with several chunks, which hold an even share each of the `held` passes.
+StageMemory MemoryOfStage(const v1::JobSpec& spec,
+                          const google::protobuf::RepeatedPtrField<v1::UnitRange>& chunks,
+                          int64_t held, int64_t weight_versions);
 
 }  // namespace paci

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/telemetry/metric_families.h"
 
 namespace paci {
@@ -15,10 +16,12 @@ MetricLabels With(MetricLabels labels, std::string name, std::string value) {
 
 void AppendProgress(const v1::StageStatus& status, const MetricLabels& labels,
                     MetricFamilies& families) {
-  families.AddCounter({"paci_forwards_total", "Micro-batches that went forward"}, labels,
-                      static_cast<double>(status.forwards()));
-  families.AddCounter({"paci_backwards_total", "Micro-batches that went backward"}, labels,
-                      static_cast<double>(status.backwards()));
+  families.AddCounter(
+      {"paci_forwards_total", "Micro-batches that went forward, once for each chunk"}, labels,
+      static_cast<double>(status.forwards()));
+  families.AddCounter(
+      {"paci_backwards_total", "Micro-batches that went backward, once for each chunk"}, labels,
+      static_cast<double>(status.backwards()));
   families.AddCounter({"paci_updates_total", "Optimizer steps of the stage, skipped ones included"},
                       labels, static_cast<double>(status.updates()));
   families.AddCounter({"paci_skipped_updates_total",
@@ -92,6 +95,13 @@ void AppendResources(const v1::StageStatus& status, const MetricLabels& labels,
                     static_cast<double>(status.parameters()));
 }
 
+// "0-1,8-9": of each chunk, first and last.
+std::string UnitsLabel(const v1::StageStatus& status) {
+  return absl::StrJoin(status.chunks(), ",", [](std::string* out, const v1::UnitRange& chunk) {
+    absl::StrAppend(out, chunk.first_unit(), "-", chunk.end_unit() - 1);
+  });
+}
+
 }  // namespace
 
 void AppendStageMetrics(const std::string& job_id, const v1::StageStatus& status,
@@ -100,8 +110,7 @@ void AppendStageMetrics(const std::string& job_id, const v1::StageStatus& status
   MetricFamilies adder(families);
   MetricLabels info = With(labels, "worker", status.worker_name());
   info.push_back({"state", StateLabel(v1::StageState_Name(status.state()), "STAGE_STATE_")});
-  info.push_back({"first_unit", absl::StrCat(status.first_unit())});
-  info.push_back({"end_unit", absl::StrCat(status.end_unit())});
+  info.push_back({"units", UnitsLabel(status)});
   adder.AddGauge({"paci_stage_info", "Always 1: who holds the stage, its state and its units"},
                  std::move(info), 1);
   AppendProgress(status, labels, adder);

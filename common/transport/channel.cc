@@ -26,8 +26,10 @@ std::string ToString(const FrameTag& tag) {
 }
 
 std::string ToString(const LinkId& link) {
-  return absl::StrCat("job ", link.job_id, ", generation ", link.generation, ", stage ",
-                      link.from_stage, " -> ", link.to_stage);
+  std::string text = absl::StrCat("job ", link.job_id, ", generation ", link.generation, ", stage ",
+                                  link.from_stage, " -> ", link.to_stage);
+  if (link.lane != 0) absl::StrAppend(&text, ", lane ", static_cast<int>(link.lane));
+  return text;
 }
 
 absl::Status CheckFrame(const LinkId& link, const FrameTag& expected, size_t expected_bytes,

@@ -27,7 +27,7 @@ enum class FrameKind : uint8_t {
 // What a frame carries. The receiver always knows which tag comes next; any other is an error.
 struct FrameTag {
   FrameKind kind = FrameKind::kActivation;
-  uint32_t chunk = 0;  // of the receiving worker's model chunks; 0 while a worker holds one
+  uint32_t chunk = 0;  // of the receiving stage's model chunks
   uint64_t index = 0;  // of the micro-batch, counted over the run
 
   bool operator==(const FrameTag&) const = default;
@@ -42,6 +42,7 @@ struct LinkId {
   uint64_t generation = 0;
   uint32_t from_stage = 0;
   uint32_t to_stage = 0;
+  uint8_t lane = 0;  // tells links between the same two stages apart
 
   bool operator==(const LinkId&) const = default;
 };

@@ -84,8 +84,8 @@ absl::StatusOr<std::string> Controller::Divide(JobRecord& record) {
       PartitionOf(record.spec(), costs.unit_costs, costs.stage_speeds);
   if (!partition.ok()) return partition.status();
   for (size_t i = 0; i < record.stages.size(); ++i) {
-    record.stages[i].status.set_first_unit(partition->bounds[i]);
-    record.stages[i].status.set_end_unit(partition->bounds[i + 1]);
+    *record.stages[i].status.mutable_chunks() =
+        ChunksOfStage(*partition, static_cast<int>(i), static_cast<int>(record.stages.size()));
   }
   return partition->reason;
 }

@@ -178,8 +178,7 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   stage.status.set_index(index);
   stage.status.set_worker_id(assigned.worker_id());
   stage.status.set_worker_name(assigned.worker_name());
-  stage.status.set_first_unit(assigned.first_unit());
-  stage.status.set_end_unit(assigned.end_unit());
+  *stage.status.mutable_chunks() = assigned.chunks();
   stage.is_held = report.held();
   const v1::StageState state = report.status().state();
   stage.is_prepared = stage.is_prepared || state == v1::STAGE_STATE_READY ||

@@ -26,8 +26,7 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
     const v1::StageStatus& status = record.stages[i].status;
     v1::StageAssignment& assignment = *prepare.add_assignments();
     assignment.set_stage(static_cast<uint32_t>(i));
-    assignment.set_first_unit(status.first_unit());
-    assignment.set_end_unit(status.end_unit());
+    *assignment.mutable_chunks() = status.chunks();
     assignment.set_worker_id(status.worker_id());
     assignment.set_data_address(data_addresses[i]);
   }

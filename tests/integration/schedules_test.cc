@@ -67,5 +67,19 @@ TEST_F(Schedules, AFlushOverThreeWorkersGivesTheLossesOfOneBitForBit) {
   EXPECT_EQ(Run(flush(3)), losses);
 }
 
+// Two workers, so two links each way between them.
+TEST_F(Schedules, ChunksInterleavedOverTwoWorkersGiveTheLossesOfOneStageBitForBit) {
+  const auto job = [](const std::string& schedule, int stages) -> std::vector<std::string> {
+    return {absl::StrCat("pipeline.stages=", stages), "pipeline.schedule=" + schedule,
+            "optimizer.clip_norm=0", "pipeline.accumulation=2"};
+  };
+  const std::vector<double> losses = Run(job("1f1b", 1));
+  EXPECT_EQ(Run(job("interleaved", 2)), losses);
+  for (const v1::StageStatus& stage : last_job_.stages()) {
+    EXPECT_EQ(stage.chunks_size(), 2);
+    EXPECT_EQ(stage.backwards(), 2 * 2 * 40);
+  }
+}
+
 }  // namespace
 }  // namespace paci

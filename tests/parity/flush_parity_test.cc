@@ -40,12 +40,35 @@ TEST(FlushParity, EveryFlushScheduleGivesTheBitsOfOneStage) {
   for (const Preset& preset : Presets()) {
     if (preset.boundary != UpdateBoundary::kFlush) continue;
     SCOPED_TRACE(std::string(preset.name));
+    ++schedules;
     v1::JobSpec spec = SmallJob(data, std::string(preset.name), 6);
+    if (preset.order == Order::kInterleaved) {
+      spec.mutable_pipeline()->set_chunks(2);
+      ExpectSame(Train(spec, {2, 1, 1, 1}, /*delay_seed=*/1), one_stage);
+      continue;
+    }
     ExpectSame(Train(spec, {5}), one_stage);
     ExpectSame(Train(spec, {2, 1, 1, 1}, /*delay_seed=*/1), one_stage);
-    ++schedules;
   }
-  EXPECT_GE(schedules, 4);
+  EXPECT_GE(schedules, 5);
+}
+
+// Two and three chunks on two stages, with recomputation and dropout, whose masks are of a unit of
+// the model and not of its place in a stage.
+TEST(FlushParity, ChunksGiveTheBitsOfOneStage) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 4);
+  spec.mutable_model()->set_layers(4);
+  spec.mutable_model()->set_dropout(0.2);
+  const RunResult one_stage = Train(spec, {6});
+  spec.mutable_pipeline()->set_schedule("interleaved");
+  for (const v1::Recompute mode : {v1::RECOMPUTE_NONE, v1::RECOMPUTE_SELECTIVE}) {
+    spec.mutable_pipeline()->set_recompute(mode);
+    spec.mutable_pipeline()->set_chunks(2);
+    ExpectSame(Train(spec, {1, 2, 2, 1}), one_stage);
+    spec.mutable_pipeline()->set_chunks(3);
+    ExpectSame(Train(spec, {1, 1, 1, 1, 1, 1}), one_stage);
+  }
 }
 
 TEST(FlushParity, RecomputationChangesNoBit) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -81,14 +82,15 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
   return spec;
 }
 
-RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
+RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed,
                 const std::function<void(uint32_t)>& on_thread) {
-  spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(units_per_stage.size()));
+  const size_t stages = units_per_part.size() / std::max(spec.pipeline().chunks(), 1u);
+  spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(stages));
   const std::shared_ptr<InprocHub> hub = MakeInprocHub();
   std::vector<std::unique_ptr<Transport>> owned;
   std::vector<Transport*> transports;
-  for (size_t i = 0; i < units_per_stage.size(); ++i) {
+  for (size_t i = 0; i < stages; ++i) {
     owned.push_back(MakeInprocTransport(hub));
     if (delay_seed) {
       owned.back() =
@@ -102,7 +104,7 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
   });
   RunResult result;
   for (const v1::StageReport& report :
-       RunPipeline(spec, units_per_stage, transports, engine.get())) {
+       RunPipeline(spec, units_per_part, transports, engine.get())) {
     EXPECT_EQ(report.status().state(), v1::STAGE_STATE_FINISHED) << report.status().error();
     result.stages.push_back(report.status());
     for (const v1::MetricPoint& point : report.points()) {

@@ -42,7 +42,7 @@ struct RunResult {
 // Trains `spec` over stages with so many units each, on threads of this process. `delay_seed`: the
 // network holds every frame for a random while; nullopt: it does not. `on_thread`: called on each
 // stage's thread, with its stage, before that has built anything. Fails the test if a stage fails.
-RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_stage,
+RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed = std::nullopt,
                 const std::function<void(uint32_t)>& on_thread = nullptr);
 

@@ -172,7 +172,7 @@ TEST(Recomputation, UsesTheWeightsOfTheBackward) {
   // Gradients of the stage's weights when all weights grow by a tenth between forward and backward.
   const auto gradients = [&](v1::Recompute mode, bool grows_before_forward) {
     StageModel model(spec, 1, 3);
-    const auto passes = MakeStagePasses(&model, 1, mode, /*splits_backward=*/false);
+    const auto passes = MakeStagePasses(&model, model.chunk(0), 1, mode, /*splits_backward=*/false);
     const auto grow = [&] {
       for (const Parameter& p : model.parameters()) p.tensor.variable_data().mul_(1.1);
     };

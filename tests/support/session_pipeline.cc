@@ -28,7 +28,7 @@ class StageEngine final : public Engine {
   const Make make_;
 };
 
-v1::PrepareStage MakePrepare(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_stage,
+v1::PrepareStage MakePrepare(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_part,
                              const std::vector<Transport*>& transports) {
   v1::PrepareStage command;
   command.mutable_key()->set_job_id("test-1");
@@ -36,14 +36,18 @@ v1::PrepareStage MakePrepare(const v1::JobSpec& spec, const std::vector<uint32_t
   *command.mutable_spec() = spec;
   command.set_secret("the stages' secret");
   command.set_connect_seconds(60);
-  uint32_t unit = 0;
   for (uint32_t i = 0; i < transports.size(); ++i) {
     v1::StageAssignment& assignment = *command.add_assignments();
     assignment.set_stage(i);
-    assignment.set_first_unit(unit);
-    assignment.set_end_unit(unit += units_per_stage[i]);
     assignment.set_data_address(transports[i]->address());
     assignment.set_worker_id(absl::StrCat("worker-", i));
+  }
+  uint32_t unit = 0;
+  for (size_t part = 0; part < units_per_part.size(); ++part) {
+    auto& assignment = *command.mutable_assignments(static_cast<int>(part % transports.size()));
+    v1::UnitRange& chunk = *assignment.add_chunks();
+    chunk.set_first_unit(unit);
+    chunk.set_end_unit(unit += units_per_part[part]);
   }
   return command;
 }
@@ -55,9 +59,9 @@ std::unique_ptr<Engine> MakeStageEngine(StageEngine::Make make) {
 }
 
 SessionPipeline::SessionPipeline(const v1::JobSpec& spec,
-                                 const std::vector<uint32_t>& units_per_stage,
+                                 const std::vector<uint32_t>& units_per_part,
                                  const std::vector<Transport*>& transports, Engine* engine) {
-  v1::PrepareStage command = MakePrepare(spec, units_per_stage, transports);
+  v1::PrepareStage command = MakePrepare(spec, units_per_part, transports);
   const auto on_change = [this] { absl::MutexLock lock(&mutex_); };
   for (uint32_t i = 0; i < transports.size(); ++i) {
     command.mutable_key()->set_stage(i);
@@ -84,10 +88,10 @@ std::vector<v1::StageReport> SessionPipeline::AwaitEnd() {
 }
 
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
-                                         const std::vector<uint32_t>& units_per_stage,
+                                         const std::vector<uint32_t>& units_per_part,
                                          const std::vector<Transport*>& transports,
                                          Engine* engine) {
-  SessionPipeline pipeline(spec, units_per_stage, transports, engine);
+  SessionPipeline pipeline(spec, units_per_part, transports, engine);
   pipeline.Start();
   return pipeline.AwaitEnd();
 }

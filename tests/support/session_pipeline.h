@@ -12,11 +12,12 @@
 
 namespace paci {
 
-// Every stage of a job in this process, each a StageSession on its own thread as in a worker, over
-// the given transports (one a stage), without a coordinator. Used from one thread.
+// Every stage of a job in this process (part p of the model is a chunk of stage p modulo stages),
+// each a StageSession on its own thread as in a worker, over the given transports (one a stage),
+// without a coordinator. Used from one thread.
 class SessionPipeline {
  public:
-  SessionPipeline(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_stage,
+  SessionPipeline(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_part,
                   const std::vector<Transport*>& transports, Engine* engine);
 
   StageSession& stage(size_t index) { return *sessions_[index]; }
@@ -32,7 +33,7 @@ class SessionPipeline {
 
 // All of the above at once.
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
-                                         const std::vector<uint32_t>& units_per_stage,
+                                         const std::vector<uint32_t>& units_per_part,
                                          const std::vector<Transport*>& transports, Engine* engine);
 
 // An engine whose stages come from `make` and that does nothing else.

@@ -1,18 +1,19 @@
 #include "tests/support/simulated_pipeline.h"
 
+#include <algorithm>
 #include <random>
 
 #include "gtest/gtest.h"
 
 namespace paci {
 
-SimulatedCosts RandomCosts(int64_t stages, uint64_t seed) {
+SimulatedCosts RandomCosts(const ScheduleConfig& config, uint64_t seed) {
   std::mt19937_64 random(seed);
   const auto nanoseconds = [&](uint64_t below) {
     return static_cast<double>(random() % below) * 1e-9;
   };
   SimulatedCosts costs;
-  for (int64_t i = 0; i < stages; ++i) {
+  for (int64_t i = 0; i < config.stages * config.chunks; ++i) {
     costs.stages.push_back({.forward_seconds = nanoseconds(20),
                             .backward_input_seconds = nanoseconds(20),
                             .backward_weight_seconds = nanoseconds(20),
@@ -20,7 +21,7 @@ SimulatedCosts RandomCosts(int64_t stages, uint64_t seed) {
                             .evaluate_seconds = nanoseconds(20),
                             .checkpoint_seconds = nanoseconds(20),
                             .slowdown = random() % 4 == 0 ? 3.0 : 1.0});
-    if (i == 0) continue;
+    if (i == 0 || i >= config.stages) continue;
     costs.links.push_back({.latency_seconds = nanoseconds(50),
                            .bytes_per_second = 1e9,
                            .frame_bytes = static_cast<double>(random() % 10)});
@@ -64,6 +65,29 @@ std::vector<int64_t> CountTo(int64_t count) {
   std::vector<int64_t> numbers(count);
   for (int64_t i = 0; i < count; ++i) numbers[i] = i;
   return numbers;
+}
+
+std::vector<Action> ActionsOfKind(const std::vector<Action>& trace, ActionKind kind) {
+  std::vector<Action> actions;
+  for (const Action& action : trace) {
+    if (action.kind == kind) actions.push_back(action);
+  }
+  return actions;
+}
+
+std::vector<Action> ExpectedPasses(const ScheduleConfig& config, ActionKind kind, int64_t count,
+                                   int64_t round) {
+  std::vector<Action> passes;
+  for (int64_t first = 0; first < count; first += round) {
+    for (int64_t group = first; group < first + round; group += config.stages) {
+      const int64_t end = std::min(group + config.stages, first + round);
+      for (int64_t k = 0; k < config.chunks; ++k) {
+        const int64_t chunk = kind == ActionKind::kBackward ? config.chunks - 1 - k : k;
+        for (int64_t m = group; m < end; ++m) passes.push_back({kind, m, chunk});
+      }
+    }
+  }
+  return passes;
 }
 
 }  // namespace paci

@@ -16,14 +16,14 @@ class WatchedCompute final : public StageCompute {
   absl::Span<std::byte> Input(int slot) override { return inner_->Input(slot); }
   absl::Span<std::byte> OutputGradient(int index) override { return inner_->OutputGradient(index); }
 
-  absl::StatusOr<absl::Span<const std::byte>> Forward(int64_t micro_batch, int slot) override {
-    if (absl::Status seen = watch_({ActionKind::kForward, micro_batch}); !seen.ok()) return seen;
-    return inner_->Forward(micro_batch, slot);
+  absl::StatusOr<absl::Span<const std::byte>> Forward(Action action, int slot) override {
+    if (absl::Status seen = watch_(action); !seen.ok()) return seen;
+    return inner_->Forward(action, slot);
   }
-  absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
+  absl::StatusOr<absl::Span<const std::byte>> Backward(Action action, int slot,
                                                        int return_index) override {
-    if (absl::Status seen = watch_({ActionKind::kBackward, micro_batch}); !seen.ok()) return seen;
-    return inner_->Backward(micro_batch, slot, return_index);
+    if (absl::Status seen = watch_(action); !seen.ok()) return seen;
+    return inner_->Backward(action, slot, return_index);
   }
   absl::Status BackwardWeights(int64_t micro_batch, int slot) override {
     if (absl::Status seen = watch_({ActionKind::kWeights, micro_batch}); !seen.ok()) return seen;
@@ -33,9 +33,9 @@ class WatchedCompute final : public StageCompute {
     if (absl::Status seen = watch_({ActionKind::kStep, update}); !seen.ok()) return seen;
     return inner_->Step(update);
   }
-  absl::StatusOr<absl::Span<const std::byte>> Evaluate(int64_t index, int slot) override {
-    if (absl::Status seen = watch_({ActionKind::kEvaluate, index}); !seen.ok()) return seen;
-    return inner_->Evaluate(index, slot);
+  absl::StatusOr<absl::Span<const std::byte>> Evaluate(Action action, int slot) override {
+    if (absl::Status seen = watch_(action); !seen.ok()) return seen;
+    return inner_->Evaluate(action, slot);
   }
   double TakeEvaluationLoss() override { return inner_->TakeEvaluationLoss(); }
 

@@ -21,8 +21,7 @@ v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string
   status.set_worker_id(assignment.worker_id());
   status.set_worker_name(worker_name);
   status.set_state(v1::STAGE_STATE_PREPARING);
-  status.set_first_unit(assignment.first_unit());
-  status.set_end_unit(assignment.end_unit());
+  *status.mutable_chunks() = assignment.chunks();
   status.set_in_flight_cap(schedule->InFlightCap());
   status.mutable_lag()->set_bound(schedule->LagBound());
   return status;
@@ -87,13 +86,16 @@ absl::Status StageSession::Prepare() {
 
 void StageSession::BeginConnecting() {
   const uint32_t stage = key().stage();
-  const bool is_first = stage == 0;
-  const bool is_last = stage + 1 == command_.spec().pipeline().stages();
+  const uint32_t stages = command_.spec().pipeline().stages();
+  // With several chunks a stage the pipeline is a ring.
+  const bool is_ring = command_.assignments(stage).chunks_size() > 1;
+  const bool has_upstream = stage > 0 || is_ring;
+  const bool has_downstream = stage + 1 < stages || is_ring;
   const absl::Time deadline = absl::Now() + absl::Seconds(command_.connect_seconds());
   const LinkOptions options{command_.secret(), command_.spec().pipeline().frame_checksums()};
   {
     absl::MutexLock lock(&mutex_);
-    pending_channels_ = (is_first ? 0 : 2) + (is_last ? 0 : 2);
+    pending_channels_ = (has_upstream ? 2 : 0) + (has_downstream ? 2 : 0);
   }
   const auto store = [this](auto member) {
     return [this, member](auto channel) {
@@ -106,21 +108,26 @@ void StageSession::BeginConnecting() {
       }
     };
   };
-  const auto link = [&](uint32_t from, uint32_t to) {
-    return LinkId{key().job_id(), key().generation(), from, to};
+  // A ring of two has two links each way.
+  const auto link = [&](uint32_t from, uint32_t to, bool closes_ring) {
+    return LinkId{key().job_id(), key().generation(), from, to, uint8_t{closes_ring}};
   };
   const auto address = [&](uint32_t of) { return command_.assignments(of).data_address(); };
-  if (!is_first) {
-    transport_->Accept(link(stage - 1, stage), options, deadline,
+  if (has_upstream) {
+    const bool closes_ring = stage == 0;
+    const uint32_t upstream = (stage + stages - 1) % stages;
+    transport_->Accept(link(upstream, stage, closes_ring), options, deadline,
                        store(&StageChannels::activations_in));
-    transport_->Connect(address(stage - 1), link(stage, stage - 1), options, deadline,
+    transport_->Connect(address(upstream), link(stage, upstream, closes_ring), options, deadline,
                         store(&StageChannels::gradients_out));
   }
-  if (!is_last) {
-    transport_->Accept(link(stage + 1, stage), options, deadline,
+  if (has_downstream) {
+    const bool closes_ring = stage + 1 == stages;
+    const uint32_t downstream = (stage + 1) % stages;
+    transport_->Accept(link(downstream, stage, closes_ring), options, deadline,
                        store(&StageChannels::gradients_in));
-    transport_->Connect(address(stage + 1), link(stage, stage + 1), options, deadline,
-                        store(&StageChannels::activations_out));
+    transport_->Connect(address(downstream), link(stage, downstream, closes_ring), options,
+                        deadline, store(&StageChannels::activations_out));
   }
 }
 

@@ -30,6 +30,14 @@ absl::Status Copy(const SafetensorsFile& file, const Parameter& parameter) {
   return absl::OkStatus();
 }
 
+StageModel::Chunks OneChunk(uint32_t first_unit, uint32_t end_unit) {
+  StageModel::Chunks chunks;
+  v1::UnitRange& chunk = *chunks.Add();
+  chunk.set_first_unit(first_unit);
+  chunk.set_end_unit(end_unit);
+  return chunks;
+}
+
 }  // namespace
 
 absl::Span<std::byte> BytesOf(const at::Tensor& tensor) {
@@ -39,23 +47,26 @@ absl::Span<std::byte> BytesOf(const at::Tensor& tensor) {
 }
 
 StageModel::StageModel(const v1::JobSpec& spec, uint32_t first_unit, uint32_t end_unit)
-    : spec_(spec), first_unit_(first_unit) {
-  for (uint32_t unit = first_unit; unit < end_unit; ++unit) {
-    units_.push_back(MakeUnit(spec.model(), unit, spec.train().seed()));
+    : StageModel(spec, OneChunk(first_unit, end_unit)) {}
+
+StageModel::StageModel(const v1::JobSpec& spec, const Chunks& chunks) : spec_(spec) {
+  for (const v1::UnitRange& chunk : chunks) {
+    const size_t begin = units_.size();
+    for (uint32_t unit = chunk.first_unit(); unit < chunk.end_unit(); ++unit) {
+      numbers_.push_back(unit);
+      units_.push_back(MakeUnit(spec.model(), unit, spec.train().seed()));
+    }
+    chunks_.push_back({begin, units_.size()});
   }
 }
 
-at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch) {
-  return Forward(std::move(input), micro_batch, 0, units_.size());
-}
-
-at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch, size_t begin,
-                               size_t end, DeferredGradients* deferred) {
-  for (size_t i = begin; i < end; ++i) {
+at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch, Range range,
+                               DeferredGradients* deferred) {
+  for (size_t i = range.begin; i < range.end; ++i) {
     ForwardOptions options;
     options.deferred = deferred;
     if (micro_batch) {
-      options.dropout_seed = MixSeed(spec_.train().seed() + 1, first_unit_ + i, *micro_batch);
+      options.dropout_seed = MixSeed(spec_.train().seed() + 1, numbers_[i], *micro_batch);
     }
     input = units_[i]->Forward(input, options);
   }
@@ -75,7 +86,7 @@ std::vector<UnitTensors> StageModel::Tensors(const Optimizer& optimizer) const {
   size_t index = 0;
   for (size_t i = 0; i < units_.size(); ++i) {
     UnitTensors& tensors = all.emplace_back();
-    tensors.unit = first_unit_ + static_cast<uint32_t>(i);
+    tensors.unit = numbers_[i];
     for (const Parameter& parameter : units_[i]->parameters()) {
       tensors.weights.push_back(View(parameter.name, parameter.tensor));
       for (const auto& [name, state] : optimizer.State(index++)) {
@@ -88,8 +99,7 @@ std::vector<UnitTensors> StageModel::Tensors(const Optimizer& optimizer) const {
 
 absl::Status StageModel::Load(const std::string& directory) {
   for (size_t i = 0; i < units_.size(); ++i) {
-    const absl::StatusOr<SafetensorsFile> file =
-        OpenWeights(directory, first_unit_ + static_cast<uint32_t>(i));
+    const absl::StatusOr<SafetensorsFile> file = OpenWeights(directory, numbers_[i]);
     if (!file.ok()) return file.status();
     for (const Parameter& parameter : units_[i]->parameters()) {
       if (absl::Status copied = Copy(*file, parameter); !copied.ok()) return copied;

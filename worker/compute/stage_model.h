@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,18 +15,29 @@
 
 namespace paci {
 
-// The units of one stage. Single-threaded. Throws what LibTorch throws.
+// The units of one stage, chunk by chunk. Single-threaded. Throws what LibTorch throws.
 class StageModel {
  public:
-  // Units [first_unit, end_unit).
+  using Chunks = google::protobuf::RepeatedPtrField<v1::UnitRange>;
+  StageModel(const v1::JobSpec& spec, const Chunks& chunks);
+  // One chunk.
   StageModel(const v1::JobSpec& spec, uint32_t first_unit, uint32_t end_unit);
 
-  // Through all units, or those of [begin, end) counted from the stage's first. `micro_batch`: in
-  // training, what dropout depends on; nullopt drops nothing.
-  at::Tensor Forward(at::Tensor input, std::optional<int64_t> micro_batch);
-  at::Tensor Forward(at::Tensor input, std::optional<int64_t> micro_batch, size_t begin, size_t end,
+  // Some of the stage's units, counted from its first.
+  struct Range {
+    size_t begin;
+    size_t end;
+  };
+  Range chunk(size_t index) const { return chunks_[index]; }
+  size_t chunk_count() const { return chunks_.size(); }
+
+  // Through the units of `range`, or all. `micro_batch`: in training, what dropout depends on;
+  // nullopt drops nothing.
+  at::Tensor Forward(at::Tensor input, std::optional<int64_t> micro_batch, Range range,
                      DeferredGradients* deferred = nullptr);
-  size_t unit_count() const { return units_.size(); }
+  at::Tensor Forward(at::Tensor input, std::optional<int64_t> micro_batch) {
+    return Forward(std::move(input), micro_batch, {0, units_.size()});
+  }
 
   std::vector<Parameter> parameters() const;
 
@@ -36,7 +48,8 @@ class StageModel {
 
  private:
   const v1::JobSpec spec_;
-  const uint32_t first_unit_;
+  std::vector<Range> chunks_;
+  std::vector<uint32_t> numbers_;  // of units_, in the model
   std::vector<std::unique_ptr<ModelUnit>> units_;
 };
 

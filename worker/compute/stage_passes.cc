@@ -12,13 +12,13 @@ namespace {
 // Keeps all that autograd needs.
 class KeepAll final : public StagePasses {
  public:
-  KeepAll(StageModel* model, int slots, bool splits_backward)
-      : model_(model), results_(slots), deferred_(splits_backward ? slots : 0) {}
+  KeepAll(StageModel* model, StageModel::Range chunk, int slots, bool splits_backward)
+      : model_(model), chunk_(chunk), results_(slots), deferred_(splits_backward ? slots : 0) {}
 
   at::Tensor Forward(int slot, const at::Tensor& input, int64_t micro_batch,
                      const Finish& finish) override {
     DeferredGradients* const deferred = deferred_.empty() ? nullptr : &deferred_[slot];
-    results_[slot] = finish(model_->Forward(input, micro_batch, 0, model_->unit_count(), deferred));
+    results_[slot] = finish(model_->Forward(input, micro_batch, chunk_, deferred));
     return results_[slot];
   }
   void Backward(int slot, const at::Tensor& result_gradient) override {
@@ -30,16 +30,17 @@ class KeepAll final : public StagePasses {
 
  private:
   StageModel* const model_;
+  const StageModel::Range chunk_;
   std::vector<at::Tensor> results_;          // by slot
   std::vector<DeferredGradients> deferred_;  // by slot; empty: backwards are not split
 };
 
-// Keeps the inputs of segments of the stage, and runs a segment's forward again, with the weights
+// Keeps the inputs of segments of the chunk, and runs a segment's forward again, with the weights
 // and the dropped elements of then, before its backward.
 class Recomputed final : public StagePasses {
  public:
-  Recomputed(StageModel* model, int slots, size_t units_per_segment)
-      : model_(model), units_per_segment_(units_per_segment), kept_(slots) {}
+  Recomputed(StageModel* model, StageModel::Range chunk, int slots, size_t units_per_segment)
+      : model_(model), chunk_(chunk), units_per_segment_(units_per_segment), kept_(slots) {}
 
   at::Tensor Forward(int slot, const at::Tensor& input, int64_t micro_batch,
                      const Finish& finish) override {
@@ -47,7 +48,7 @@ class Recomputed final : public StagePasses {
     Kept& kept = kept_[slot];
     kept = {{}, micro_batch, finish};
     at::Tensor x = input;
-    for (size_t begin = 0; begin < model_->unit_count(); begin += units_per_segment_) {
+    for (size_t begin = chunk_.begin; begin < chunk_.end; begin += units_per_segment_) {
       kept.inputs.push_back(x);
       x = RunSegment(kept, begin, x);
     }
@@ -60,9 +61,10 @@ class Recomputed final : public StagePasses {
     while (!kept.inputs.empty()) {
       at::Tensor input = std::move(kept.inputs.back());
       kept.inputs.pop_back();
-      // The stage's own input is a leaf already, or token ids.
+      // The chunk's own input is a leaf already, or token ids.
       if (!kept.inputs.empty()) input.set_requires_grad(true);
-      const at::Tensor result = RunSegment(kept, kept.inputs.size() * units_per_segment_, input);
+      const size_t begin = chunk_.begin + kept.inputs.size() * units_per_segment_;
+      const at::Tensor result = RunSegment(kept, begin, input);
       torch::autograd::backward({result}, {gradient});
       gradient = input.grad();
     }
@@ -78,27 +80,28 @@ class Recomputed final : public StagePasses {
   };
 
   at::Tensor RunSegment(const Kept& kept, size_t begin, const at::Tensor& input) {
-    const size_t end = std::min(begin + units_per_segment_, model_->unit_count());
-    const at::Tensor x = model_->Forward(input, kept.micro_batch, begin, end);
-    return end == model_->unit_count() ? kept.finish(x) : x;
+    const size_t end = std::min(begin + units_per_segment_, chunk_.end);
+    const at::Tensor x = model_->Forward(input, kept.micro_batch, {begin, end});
+    return end == chunk_.end ? kept.finish(x) : x;
   }
 
   StageModel* const model_;
+  const StageModel::Range chunk_;
   const size_t units_per_segment_;
   std::vector<Kept> kept_;  // by slot
 };
 
 }  // namespace
 
-std::unique_ptr<StagePasses> MakeStagePasses(StageModel* model, int slots, v1::Recompute recompute,
-                                             bool splits_backward) {
+std::unique_ptr<StagePasses> MakeStagePasses(StageModel* model, StageModel::Range chunk, int slots,
+                                             v1::Recompute recompute, bool splits_backward) {
   switch (recompute) {
     case v1::RECOMPUTE_SELECTIVE:
-      return std::make_unique<Recomputed>(model, slots, 1);
+      return std::make_unique<Recomputed>(model, chunk, slots, 1);
     case v1::RECOMPUTE_FULL:
-      return std::make_unique<Recomputed>(model, slots, model->unit_count());
+      return std::make_unique<Recomputed>(model, chunk, slots, chunk.end - chunk.begin);
     default:
-      return std::make_unique<KeepAll>(model, slots, splits_backward);
+      return std::make_unique<KeepAll>(model, chunk, slots, splits_backward);
   }
 }
 

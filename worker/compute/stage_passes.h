@@ -15,15 +15,16 @@
 
 namespace paci {
 
-// Forwards and backwards of one stage by slot. Single-threaded. Throws what LibTorch throws.
+// Forwards and backwards of one chunk of a stage by slot. Single-threaded. Throws what LibTorch
+// throws.
 class StagePasses {
  public:
   virtual ~StagePasses() = default;
 
-  // What comes behind the stage's last unit: nothing, or at the last stage the loss.
+  // What comes behind the chunk's last unit: nothing, or at the end of the model the loss.
   using Finish = std::function<at::Tensor(const at::Tensor&)>;
 
-  // The stage's result for `input`; what its backward needs is kept in `slot`.
+  // The chunk's result for `input`; what its backward needs is kept in `slot`.
   virtual at::Tensor Forward(int slot, const at::Tensor& input, int64_t micro_batch,
                              const Finish& finish) = 0;
   // Accumulates the gradients of the weights and of the input, given that of the result.
@@ -33,7 +34,7 @@ class StagePasses {
 };
 
 // `model` outlives it.
-std::unique_ptr<StagePasses> MakeStagePasses(StageModel* model, int slots, v1::Recompute recompute,
-                                             bool splits_backward);
+std::unique_ptr<StagePasses> MakeStagePasses(StageModel* model, StageModel::Range chunk, int slots,
+                                             v1::Recompute recompute, bool splits_backward);
 
 }  // namespace paci

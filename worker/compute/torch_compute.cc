@@ -32,12 +32,9 @@ class TorchCompute final : public StageCompute {
       : spec_(command.spec()),
         job_id_(command.key().job_id()),
         stage_(command.key().stage()),
-        is_first_(stage_ == 0),
-        is_last_(stage_ + 1 == spec_.pipeline().stages()),
         shape_{spec_.pipeline().micro_batch(), spec_.model().context(), spec_.model().hidden()},
         batches_(std::move(batches)),
-        model_(spec_, command.assignments(static_cast<int>(stage_)).first_unit(),
-               command.assignments(static_cast<int>(stage_)).end_unit()),
+        model_(spec_, command.assignments(static_cast<int>(stage_)).chunks()),
         parameters_(model_.parameters()),
         optimizer_(MakeOptimizer(spec_, parameters_)),
         schedule_(MakeSchedule(ScheduleConfigOf(spec_), stage_)),
@@ -48,13 +45,17 @@ class TorchCompute final : public StageCompute {
 
   absl::Status Prepare(int slots, int returns) override {
     return Guarded("buffers for slot 0..", slots - 1, [&] {
-      for (int i = 0; i < slots && !is_first_; ++i) {
+      const bool is_ring = model_.chunk_count() > 1;
+      for (int i = 0; i < slots && (!schedule_->is_first() || is_ring); ++i) {
         inputs_.push_back(at::zeros(shape_, at::kFloat).set_requires_grad(true));
       }
       outputs_.resize(slots);
-      passes_ = MakeStagePasses(&model_, slots, spec_.pipeline().recompute(),
-                                schedule_->SplitsBackward());
-      for (int i = 0; i < returns && !is_last_; ++i) {
+      for (size_t c = 0; c < model_.chunk_count(); ++c) {
+        passes_.push_back(MakeStagePasses(&model_, model_.chunk(c), slots,
+                                          spec_.pipeline().recompute(),
+                                          schedule_->SplitsBackward()));
+      }
+      for (int i = 0; i < returns && (!schedule_->is_last() || is_ring); ++i) {
         output_gradients_.push_back(at::zeros(shape_, at::kFloat));
       }
       return absl::OkStatus();
@@ -74,33 +75,36 @@ class TorchCompute final : public StageCompute {
     return BytesOf(output_gradients_[return_index]);
   }
 
-  absl::StatusOr<ConstBytes> Forward(int64_t micro_batch, int slot) override {
+  absl::StatusOr<ConstBytes> Forward(Action action, int slot) override {
+    const int64_t micro_batch = action.index;
     return Guarded("the forward of micro-batch ", micro_batch, [&]() -> absl::StatusOr<ConstBytes> {
-      const absl::StatusOr<at::Tensor> batch = Batch(micro_batch, &BatchSource::Training);
+      const absl::StatusOr<at::Tensor> batch = BatchOf(action, &BatchSource::Training);
       if (!batch.ok()) return batch.status();
       StagePasses::Finish finish = [](const at::Tensor& output) { return output.contiguous(); };
-      if (is_last_) {
+      if (IsEnd(action)) {
         finish = [targets = TargetsOf(*batch)](const at::Tensor& logits) {
           return CrossEntropy(logits, targets);
         };
       }
       weights_->Forward(micro_batch, [&] {
-        outputs_[slot] = passes_->Forward(slot, InputOf(*batch, slot), micro_batch, finish);
+        outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
+                                                        micro_batch, finish);
       });
-      if (!is_last_) return BytesOf(outputs_[slot]);
+      if (!IsEnd(action)) return BytesOf(outputs_[slot]);
       losses_ += std::exchange(outputs_[slot], at::Tensor()).item<double>();
       return ConstBytes();
     });
   }
 
-  absl::StatusOr<ConstBytes> Backward(int64_t micro_batch, int slot, int return_index) override {
-    return Guarded("the backward of micro-batch ", micro_batch, [&] {
+  absl::StatusOr<ConstBytes> Backward(Action action, int slot, int return_index) override {
+    return Guarded("the backward of micro-batch ", action.index, [&] {
       outputs_[slot].reset();
-      if (!is_first_) inputs_[slot].mutable_grad().reset();
-      weights_->Backward(micro_batch, [&] {
-        passes_->Backward(slot, is_last_ ? loss_gradient_ : output_gradients_[return_index]);
+      if (!IsBeginning(action)) inputs_[slot].mutable_grad().reset();
+      weights_->Backward(action.index, [&] {
+        passes_[action.chunk]->Backward(
+            slot, IsEnd(action) ? loss_gradient_ : output_gradients_[return_index]);
       });
-      if (is_first_) return absl::StatusOr<ConstBytes>(ConstBytes());
+      if (IsBeginning(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
       at::Tensor& gradient = inputs_[slot].mutable_grad();
       gradient = gradient.contiguous();
       return absl::StatusOr<ConstBytes>(BytesOf(gradient));
@@ -109,7 +113,7 @@ class TorchCompute final : public StageCompute {
 
   absl::Status BackwardWeights(int64_t micro_batch, int slot) override {
     return Guarded("the weight half of the backward of micro-batch ", micro_batch, [&] {
-      passes_->BackwardWeights(slot);
+      passes_.front()->BackwardWeights(slot);
       return absl::OkStatus();
     });
   }
@@ -132,20 +136,21 @@ class TorchCompute final : public StageCompute {
       });
       // Released, not zeroed: the next backward's first gradient takes their place.
       for (const Parameter& p : parameters_) p.tensor.mutable_grad().reset();
-      if (is_last_) {
+      if (schedule_->is_last()) {
         result.loss = std::exchange(losses_, 0.0) / spec_.pipeline().accumulation();
       }
       return result;
     });
   }
 
-  absl::StatusOr<ConstBytes> Evaluate(int64_t index, int slot) override {
-    return Guarded("validation micro-batch ", index, [&]() -> absl::StatusOr<ConstBytes> {
+  absl::StatusOr<ConstBytes> Evaluate(Action action, int slot) override {
+    return Guarded("validation micro-batch ", action.index, [&]() -> absl::StatusOr<ConstBytes> {
       const at::NoGradGuard no_grad;
-      const absl::StatusOr<at::Tensor> batch = Batch(index, &BatchSource::Validation);
+      const absl::StatusOr<at::Tensor> batch = BatchOf(action, &BatchSource::Validation);
       if (!batch.ok()) return batch.status();
-      const at::Tensor output = model_.Forward(InputOf(*batch, slot), std::nullopt);
-      if (!is_last_) return Keep(output, slot);
+      const at::Tensor output =
+          model_.Forward(InputOf(action, *batch, slot), std::nullopt, model_.chunk(action.chunk));
+      if (!IsEnd(action)) return Keep(output, slot);
       evaluation_losses_ += CrossEntropy(output, TargetsOf(*batch)).item<double>();
       ++evaluations_;
       return ConstBytes();
@@ -178,18 +183,24 @@ class TorchCompute final : public StageCompute {
     return Guard(describe, work);
   }
 
-  // Token ids [micro_batch, context + 1] of a stage that reads them; else undefined.
+  // Whether the action's chunk is the first of the model, and whether it is the last.
+  bool IsBeginning(Action action) const { return schedule_->is_first() && action.chunk == 0; }
+  bool IsEnd(Action action) const {
+    return schedule_->is_last() && action.chunk + 1 == static_cast<int64_t>(model_.chunk_count());
+  }
+
+  // Token ids [micro_batch, context + 1] for an action that reads them; else undefined.
   template <typename Read>
-  absl::StatusOr<at::Tensor> Batch(int64_t index, Read read) {
-    if (batches_ == nullptr) return at::Tensor();
-    const absl::StatusOr<absl::Span<const int64_t>> ids = (batches_.get()->*read)(index);
+  absl::StatusOr<at::Tensor> BatchOf(Action action, Read read) {
+    if (!IsBeginning(action) && !IsEnd(action)) return at::Tensor();
+    const absl::StatusOr<absl::Span<const int64_t>> ids = (batches_.get()->*read)(action.index);
     if (!ids.ok()) return ids.status();
     at::Tensor batch = at::empty({shape_[0], shape_[1] + 1}, at::kLong);
     std::copy(ids->begin(), ids->end(), batch.data_ptr<int64_t>());
     return batch;
   }
-  at::Tensor InputOf(const at::Tensor& batch, int slot) const {
-    return is_first_ ? batch.narrow(1, 0, shape_[1]) : inputs_[slot];
+  at::Tensor InputOf(Action action, const at::Tensor& batch, int slot) const {
+    return IsBeginning(action) ? batch.narrow(1, 0, shape_[1]) : inputs_[slot];
   }
   at::Tensor TargetsOf(const at::Tensor& batch) const { return batch.narrow(1, 1, shape_[1]); }
 
@@ -207,8 +218,6 @@ class TorchCompute final : public StageCompute {
   const v1::JobSpec spec_;
   const std::string job_id_;
   const int64_t stage_;
-  const bool is_first_;
-  const bool is_last_;
   const std::vector<int64_t> shape_;            // of an activation: [micro_batch, context, hidden]
   const std::unique_ptr<BatchSource> batches_;  // null in the middle
   StageModel model_;
@@ -216,7 +225,7 @@ class TorchCompute final : public StageCompute {
   const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<Schedule> schedule_;
   const std::unique_ptr<StageWeights> weights_;
-  std::unique_ptr<StagePasses> passes_;
+  std::vector<std::unique_ptr<StagePasses>> passes_;  // by chunk
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
   SampledWeights sample_;
 

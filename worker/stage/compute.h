@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/schedule/action.h"
 #include "paci/v1/worker.pb.h"
 
 namespace paci {
@@ -31,22 +32,23 @@ class StageCompute {
   virtual uint64_t parameter_count() const = 0;
   // Bytes of one activation, [micro_batch, context, hidden], and so of its gradient.
   virtual size_t activation_bytes() const = 0;
-  // Where the transport puts the activation. Not at the first stage.
+  // Where the transport puts the activation. Not at the first stage, unless it has several chunks.
   virtual absl::Span<std::byte> Input(int slot) = 0;
-  // Where the transport puts the gradient of the output. Not at the last stage.
+  // Where the transport puts the gradient of the output. Not at the last stage, with the same
+  // exception.
   virtual absl::Span<std::byte> OutputGradient(int return_index) = 0;
 
-  // Runs a training micro-batch from `slot`. Returns the output, valid until this micro-batch's
-  // Backward returns; at the last stage, empty: the loss is kept. The first stage reads its own
-  // tokens.
-  virtual absl::StatusOr<absl::Span<const std::byte>> Forward(int64_t micro_batch, int slot) = 0;
+  // Runs a training micro-batch, `action.index`, through chunk `action.chunk` from `slot`. Returns
+  // the output, valid until its Backward returns; at the end of the model, empty: the loss is kept.
+  // The beginning of the model reads its own tokens.
+  virtual absl::StatusOr<absl::Span<const std::byte>> Forward(Action action, int slot) = 0;
 
-  // The backward of the micro-batch that Forward left in `slot`: accumulates its gradients with the
-  // weights that the schedule's policy says. Reads return buffer `return_index`, except at the last
-  // stage. Returns the gradient with respect to the slot's input, valid until the next Forward or
-  // Evaluate into the slot; at the first stage, empty. Where the schedule splits backwards this is
-  // the input half, and BackwardWeights follows before the slot is used again.
-  virtual absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
+  // The backward of what Forward left in `slot`: accumulates its gradients with the weights that
+  // the schedule's policy says. Reads return buffer `return_index`, except at the end of the model.
+  // Returns the gradient with respect to the slot's input, valid until the next Forward or Evaluate
+  // into the slot; at the beginning of the model, empty. Where the schedule splits backwards this
+  // is the input half, and BackwardWeights follows before the slot is used again.
+  virtual absl::StatusOr<absl::Span<const std::byte>> Backward(Action action, int slot,
                                                                int return_index) = 0;
 
   // The weight half: accumulates the gradients of the micro-batch whose input half left `slot`.
@@ -61,9 +63,10 @@ class StageCompute {
   // Applies the accumulated gradients as update `update` (from 0) and zeroes them.
   virtual absl::StatusOr<StepResult> Step(int64_t update) = 0;
 
-  // Runs a validation micro-batch from `slot`, keeping nothing for a backward. Returns the output,
-  // valid until the next Evaluate or Forward into the same slot; at the last stage, empty.
-  virtual absl::StatusOr<absl::Span<const std::byte>> Evaluate(int64_t index, int slot) = 0;
+  // Runs a validation micro-batch through a chunk, keeping nothing for a backward. Returns the
+  // output, valid until the next Evaluate or Forward into the same slot; at the end of the model,
+  // empty.
+  virtual absl::StatusOr<absl::Span<const std::byte>> Evaluate(Action action, int slot) = 0;
   // Last stage: mean loss of the Evaluate calls since the last time this was called, in nats a
   // token.
   virtual double TakeEvaluationLoss() = 0;

@@ -36,16 +36,17 @@ class EmulatedCompute final : public StageCompute {
         activation_bytes_(std::max(sizeof(int64_t), sizeof(float) * spec.pipeline().micro_batch() *
                                                         spec.model().context() *
                                                         spec.model().hidden())),
-        is_first_(stage == 0),
-        is_last_(stage == static_cast<int64_t>(spec.pipeline().stages()) - 1),
-        splits_backward_(MakeSchedule(ScheduleConfigOf(spec), stage)->SplitsBackward()),
+        schedule_(MakeSchedule(ScheduleConfigOf(spec), stage)),
+        chunks_(schedule_->config().chunks),
         learning_rate_(spec.optimizer().lr()) {}
 
   absl::Status Prepare(int slots, int returns) override {
-    inputs_.assign(is_first_ ? 0 : slots, Buffer(activation_bytes_));
+    const bool has_upstream = !schedule_->is_first() || chunks_ > 1;
+    const bool has_downstream = !schedule_->is_last() || chunks_ > 1;
+    inputs_.assign(has_upstream ? slots : 0, Buffer(activation_bytes_));
     input_gradients_ = inputs_;
-    outputs_.assign(is_last_ ? 0 : slots, Buffer(activation_bytes_));
-    output_gradients_.assign(is_last_ ? 0 : returns, Buffer(activation_bytes_));
+    outputs_.assign(has_downstream ? slots : 0, Buffer(activation_bytes_));
+    output_gradients_.assign(has_downstream ? returns : 0, Buffer(activation_bytes_));
     return absl::OkStatus();
   }
 
@@ -56,18 +57,21 @@ class EmulatedCompute final : public StageCompute {
     return absl::MakeSpan(output_gradients_[return_index]);
   }
 
-  absl::StatusOr<absl::Span<const std::byte>> Forward(int64_t micro_batch, int slot) override {
-    return Run("activation", costs_.forward_seconds(), micro_batch,
-               is_first_ ? nullptr : &inputs_[slot], is_last_ ? nullptr : &outputs_[slot]);
+  absl::StatusOr<absl::Span<const std::byte>> Forward(Action action, int slot) override {
+    const int64_t receiver = action.chunk + (schedule_->is_last() ? 1 : 0);
+    return Run("activation", costs_.forward_seconds(), action, receiver,
+               schedule_->TakesFrame(action) ? &inputs_[slot] : nullptr,
+               schedule_->MakesFrame(action) ? &outputs_[slot] : nullptr);
   }
 
-  absl::StatusOr<absl::Span<const std::byte>> Backward(int64_t micro_batch, int slot,
+  absl::StatusOr<absl::Span<const std::byte>> Backward(Action action, int slot,
                                                        int return_index) override {
     const double seconds =
-        costs_.backward_seconds() - (splits_backward_ ? costs_.weights_seconds() : 0);
-    return Run("gradient", seconds, micro_batch,
-               is_last_ ? nullptr : &output_gradients_[return_index],
-               is_first_ ? nullptr : &input_gradients_[slot]);
+        costs_.backward_seconds() - (schedule_->SplitsBackward() ? costs_.weights_seconds() : 0);
+    const int64_t receiver = action.chunk - (schedule_->is_first() ? 1 : 0);
+    return Run("gradient", seconds, action, receiver,
+               schedule_->TakesFrame(action) ? &output_gradients_[return_index] : nullptr,
+               schedule_->MakesFrame(action) ? &input_gradients_[slot] : nullptr);
   }
 
   absl::Status BackwardWeights(int64_t, int) override {
@@ -82,8 +86,8 @@ class EmulatedCompute final : public StageCompute {
     return result;
   }
 
-  absl::StatusOr<absl::Span<const std::byte>> Evaluate(int64_t index, int slot) override {
-    return Forward(index, slot);
+  absl::StatusOr<absl::Span<const std::byte>> Evaluate(Action action, int slot) override {
+    return Forward(action, slot);
   }
   double TakeEvaluationLoss() override { return 0; }
 
@@ -94,28 +98,31 @@ class EmulatedCompute final : public StageCompute {
   absl::Span<const float> WeightSample() override { return {}; }
 
  private:
+  // Of the stage's `seconds`, the chunk's share. A frame's first bytes name the pass that it is
+  // for.
   absl::StatusOr<absl::Span<const std::byte>> Run(absl::string_view what, double seconds,
-                                                  int64_t micro_batch, const Buffer* from,
-                                                  Buffer* to) {
+                                                  Action action, int64_t receiver,
+                                                  const Buffer* from, Buffer* to) {
     if (from != nullptr) {
       int64_t carried = -1;
       std::memcpy(&carried, from->data(), sizeof(carried));
-      if (carried != micro_batch) {
-        return absl::DataLossError(absl::StrCat("the ", what, " of micro-batch ", micro_batch,
-                                                " carries the bytes of micro-batch ", carried));
+      if (carried != action.index * chunks_ + action.chunk) {
+        return absl::DataLossError(absl::StrCat("the ", what, " of ", ToString(action),
+                                                " carries the bytes of micro-batch ",
+                                                carried / chunks_, ", chunk ", carried % chunks_));
       }
     }
-    SleepFor(seconds);
+    SleepFor(seconds / static_cast<double>(chunks_));
     if (to == nullptr) return absl::Span<const std::byte>();
-    std::memcpy(to->data(), &micro_batch, sizeof(micro_batch));
+    const int64_t carries = action.index * chunks_ + receiver;
+    std::memcpy(to->data(), &carries, sizeof(carries));
     return absl::MakeConstSpan(*to);
   }
 
   const v1::EmulationSpec costs_;
   const size_t activation_bytes_;
-  const bool is_first_;
-  const bool is_last_;
-  const bool splits_backward_;
+  const std::unique_ptr<Schedule> schedule_;
+  const int64_t chunks_;
   const double learning_rate_;
   std::vector<Buffer> inputs_;
   std::vector<Buffer> input_gradients_;

@@ -13,7 +13,8 @@ namespace paci {
 // Everything that reaches a stage from outside its thread, as counts: transfers complete in order,
 // so a count says which.
 struct Arrivals {
-  int64_t activations = 0;  // training frames received; at the first stage: forwards begun
+  int64_t begun = 0;        // at the first stage: micro-batches whose first forward has begun
+  int64_t activations = 0;  // training frames received
   int64_t evaluation_activations = 0;  // validation frames received
   int64_t gradients = 0;               // received
   int64_t outputs_sent = 0;            // training and validation outputs handed to the network

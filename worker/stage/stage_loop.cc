@@ -67,8 +67,7 @@ int64_t StageLoop::HoldAtFirstStage() {
   const int64_t a = schedule_->config().accumulation;
   int64_t hold_at = 0;
   inbox_.Update([&](Arrivals& arrivals) {
-    // `activations` counts the micro-batches that the first stage has begun.
-    hold_at = (arrivals.activations + a - 1) / a * a;
+    hold_at = (arrivals.begun + a - 1) / a * a;
     arrivals.hold_at = hold_at;
   });
   return hold_at / a;
@@ -122,39 +121,38 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
 }
 
 bool StageLoop::MayBegin(Action action) {
-  if (action.kind != ActionKind::kForward || !schedule_->is_first()) return true;
+  const bool begins_micro_batch = action.kind == ActionKind::kForward && action.chunk == 0;
+  if (!begins_micro_batch || !schedule_->is_first()) return true;
   bool is_allowed = false;
   inbox_.Update([&](Arrivals& arrivals) {
     is_allowed = action.index < arrivals.hold_at;
-    if (is_allowed) arrivals.activations = action.index + 1;
+    if (is_allowed) arrivals.begun = action.index + 1;
   });
   return is_allowed;
 }
 
 void StageLoop::TakeArrivals(const Arrivals& arrivals) {
   arrivals_ = arrivals;
-  if (!schedule_->is_first()) {
-    state_.activations = arrivals.activations;
-    state_.evaluation_activations = arrivals.evaluation_activations;
-  }
+  state_.activations = arrivals.activations;
+  state_.evaluation_activations = arrivals.evaluation_activations;
   state_.gradients = arrivals.gradients;
   state_.hold_at = arrivals.hold_at;
   while (!leaving_slots_.empty() && leaving_slots_.front().outputs_sent <= arrivals.outputs_sent &&
          leaving_slots_.front().gradients_sent <= arrivals.gradients_sent) {
+    slots_.Release(leaving_slots_.front().slot);
     leaving_slots_.pop_front();
-    slots_.Release();
   }
-  PostActivations();
+  PrepareInputs();
   PostGradients();
 }
 
 bool StageLoop::IsAwaitingSend(Action action) const {
   const bool takes_slot =
       action.kind == ActionKind::kForward || action.kind == ActionKind::kEvaluate;
-  if (takes_slot && schedule_->is_first()) return slots_.IsFull();
+  if (takes_slot) return prepared_slots_.empty();
+  if (action.kind != ActionKind::kBackward) return false;
   // The gradient is here, so the peer has the output; the network may not have said so yet.
-  if (action.kind == ActionKind::kBackward) return arrivals_.outputs_sent < output_order_.front();
-  return false;
+  return arrivals_.outputs_sent < in_flight_.at({action.index, action.chunk}).outputs_queued;
 }
 
 bool StageLoop::IsSendPending() const {
@@ -164,58 +162,57 @@ bool StageLoop::IsSendPending() const {
 absl::Status StageLoop::Perform(Action action) {
   switch (action.kind) {
     case ActionKind::kForward:
-      return Forward(action.index);
+      return Forward(action);
     case ActionKind::kBackward:
-      return Backward(action.index);
+      return Backward(action);
     case ActionKind::kWeights:
       return BackwardWeights(action.index);
     case ActionKind::kStep:
       return Step(action.index);
     case ActionKind::kEvaluate:
-      return Evaluate(action.index);
+      return Evaluate(action);
     case ActionKind::kCheckpoint:
       return Checkpoint();
   }
   return absl::InternalError(absl::StrCat("no such action: ", ToString(action)));
 }
 
-int StageLoop::TakeSlotForInput() {
-  if (schedule_->is_first()) return slots_.Take();
-  const int slot = arriving_slots_.front();
-  arriving_slots_.pop_front();
+int StageLoop::TakePreparedSlot() {
+  const int slot = prepared_slots_.front();
+  prepared_slots_.pop_front();
   return slot;
 }
 
-absl::Status StageLoop::Forward(int64_t micro_batch) {
-  const int slot = TakeSlotForInput();
-  absl::StatusOr<absl::Span<const std::byte>> output = compute_->Forward(micro_batch, slot);
+absl::Status StageLoop::Forward(Action action) {
+  const int slot = TakePreparedSlot();
+  absl::StatusOr<absl::Span<const std::byte>> output = compute_->Forward(action, slot);
   if (!output.ok()) return output.status();
-  SendOutput(FrameKind::kActivation, micro_batch, *output);
-  in_flight_slots_.push_back(slot);
-  output_order_.push_back(outputs_queued_);
+  SendOutput(action, *output);
+  in_flight_[{action.index, action.chunk}] = {slot, outputs_queued_};
   const ScheduleConfig& config = schedule_->config();
   versions_.OnForward(
-      ForwardVersion(config.weights, config.accumulation, micro_batch, state_.updates));
-  schedule_->Finish({ActionKind::kForward, micro_batch}, state_);
+      ForwardVersion(config.weights, config.accumulation, action.index, state_.updates));
+  schedule_->Finish(action, state_);
   return absl::OkStatus();
 }
 
-absl::Status StageLoop::Backward(int64_t micro_batch) {
-  const int slot = in_flight_slots_.front();
-  const int return_index = static_cast<int>(micro_batch % ReturnCount());
+absl::Status StageLoop::Backward(Action action) {
+  const auto in_flight = in_flight_.find({action.index, action.chunk});
+  const int slot = in_flight->second.slot;
+  const auto return_index =
+      static_cast<int>(schedule_->GradientsUsed(state_.backwards) % ReturnCount());
   monitor_->OnBackward(versions_.OnBackward());
   absl::StatusOr<absl::Span<const std::byte>> gradient =
-      compute_->Backward(micro_batch, slot, return_index);
+      compute_->Backward(action, slot, return_index);
   if (!gradient.ok()) return gradient.status();
-  SendGradient(micro_batch, *gradient);
-  in_flight_slots_.pop_front();
-  output_order_.pop_front();
+  SendGradient(action, *gradient);
+  in_flight_.erase(in_flight);
   if (schedule_->SplitsBackward()) {
     half_done_slots_.emplace_back(slot, gradients_queued_);
   } else {
-    leaving_slots_.push_back({0, gradients_queued_});
+    leaving_slots_.push_back({slot, 0, gradients_queued_});
   }
-  schedule_->Finish({ActionKind::kBackward, micro_batch}, state_);
+  schedule_->Finish(action, state_);
   return absl::OkStatus();
 }
 
@@ -223,7 +220,7 @@ absl::Status StageLoop::BackwardWeights(int64_t micro_batch) {
   const auto [slot, gradients_queued] = half_done_slots_.front();
   half_done_slots_.pop_front();
   if (absl::Status done = compute_->BackwardWeights(micro_batch, slot); !done.ok()) return done;
-  leaving_slots_.push_back({0, gradients_queued});
+  leaving_slots_.push_back({slot, 0, gradients_queued});
   schedule_->Finish({ActionKind::kWeights, micro_batch}, state_);
   return absl::OkStatus();
 }
@@ -245,15 +242,16 @@ absl::Status StageLoop::Step(int64_t update) {
   return absl::OkStatus();
 }
 
-absl::Status StageLoop::Evaluate(int64_t index) {
-  const int slot = TakeSlotForInput();
-  absl::StatusOr<absl::Span<const std::byte>> output = compute_->Evaluate(index, slot);
+absl::Status StageLoop::Evaluate(Action action) {
+  const int slot = TakePreparedSlot();
+  absl::StatusOr<absl::Span<const std::byte>> output = compute_->Evaluate(action, slot);
   if (!output.ok()) return output.status();
-  SendOutput(FrameKind::kEvaluation, index, *output);
-  leaving_slots_.push_back({outputs_queued_, 0});
-  schedule_->Finish({ActionKind::kEvaluate, index}, state_);
-  const Milestones& milestones = schedule_->config().milestones;
-  if (schedule_->is_last() && state_.evaluations == milestones.EvaluationsDue(state_.updates)) {
+  SendOutput(action, *output);
+  leaving_slots_.push_back({slot, outputs_queued_, 0});
+  schedule_->Finish(action, state_);
+  const ScheduleConfig& config = schedule_->config();
+  const int64_t due = config.milestones.EvaluationsDue(state_.updates) * config.chunks;
+  if (schedule_->is_last() && state_.evaluations == due) {
     v1::MetricPoint point = PointNow();
     point.set_validation_loss(compute_->TakeEvaluationLoss());
     monitor_->OnPoint(std::move(point));
@@ -277,34 +275,37 @@ v1::MetricPoint StageLoop::PointNow() const {
   return point;
 }
 
-void StageLoop::PostActivations() {
-  if (schedule_->is_first()) return;
-  while (!slots_.IsFull()) {
-    const std::optional<Action> next = schedule_->NextActivation(posted_);
+void StageLoop::PrepareInputs() {
+  while (!slots_.IsEmpty()) {
+    const std::optional<Action> next = schedule_->NextInput(prepared_);
     if (!next) return;
-    const bool is_training = next->kind == ActionKind::kForward;
+    ++(next->kind == ActionKind::kForward ? prepared_.forwards : prepared_.evaluations);
     const int slot = slots_.Take();
-    arriving_slots_.push_back(slot);
-    ++(is_training ? posted_.activations : posted_.evaluation_activations);
-    const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation, 0,
-                       static_cast<uint64_t>(next->index)};
-    channels_.activations_in->Receive(
-        tag, compute_->Input(slot), [=, this](const absl::Status& status) {
-          if (!status.ok()) return inbox_.Fail(status);
-          inbox_.Update([=](Arrivals& arrivals) {
-            ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
-          });
-        });
+    prepared_slots_.push_back(slot);
+    if (schedule_->TakesFrame(*next)) ReceiveInput(*next, slot);
   }
 }
 
+void StageLoop::ReceiveInput(Action action, int slot) {
+  const bool is_training = action.kind == ActionKind::kForward;
+  const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation,
+                     static_cast<uint32_t>(action.chunk), static_cast<uint64_t>(action.index)};
+  channels_.activations_in->Receive(
+      tag, compute_->Input(slot), [=, this](const absl::Status& status) {
+        if (!status.ok()) return inbox_.Fail(status);
+        inbox_.Update([=](Arrivals& arrivals) {
+          ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
+        });
+      });
+}
+
 void StageLoop::PostGradients() {
-  if (schedule_->is_last()) return;
-  while (posted_.gradients < state_.backwards + ReturnCount() &&
-         posted_.gradients < schedule_->config().MicroBatches()) {
-    const FrameTag tag{FrameKind::kGradient, 0, static_cast<uint64_t>(posted_.gradients)};
-    const int return_index = static_cast<int>(posted_.gradients % ReturnCount());
-    ++posted_.gradients;
+  while (posted_gradients_ < schedule_->GradientsUsed(state_.backwards) + ReturnCount()) {
+    const std::optional<Action> next = schedule_->BackwardOfGradient(posted_gradients_);
+    if (!next) return;
+    const FrameTag tag{FrameKind::kGradient, static_cast<uint32_t>(next->chunk),
+                       static_cast<uint64_t>(next->index)};
+    const auto return_index = static_cast<int>(posted_gradients_++ % ReturnCount());
     channels_.gradients_in->Receive(
         tag, compute_->OutputGradient(return_index), [this](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
@@ -313,20 +314,26 @@ void StageLoop::PostGradients() {
   }
 }
 
-void StageLoop::SendOutput(FrameKind kind, int64_t index, absl::Span<const std::byte> output) {
-  if (schedule_->is_last()) return;
+void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
+  if (!schedule_->MakesFrame(action)) return;
   ++outputs_queued_;
-  const FrameTag tag{kind, 0, static_cast<uint64_t>(index)};
+  // From the last stage it goes round, into the next chunk of the first.
+  const int64_t chunk = action.chunk + (schedule_->is_last() ? 1 : 0);
+  const bool is_training = action.kind == ActionKind::kForward;
+  const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation,
+                     static_cast<uint32_t>(chunk), static_cast<uint64_t>(action.index)};
   channels_.activations_out->Send(tag, output, [this](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
   });
 }
 
-void StageLoop::SendGradient(int64_t micro_batch, absl::Span<const std::byte> gradient) {
-  if (schedule_->is_first()) return;
+void StageLoop::SendGradient(Action action, absl::Span<const std::byte> gradient) {
+  if (!schedule_->MakesFrame(action)) return;
   ++gradients_queued_;
-  const FrameTag tag{FrameKind::kGradient, 0, static_cast<uint64_t>(micro_batch)};
+  const int64_t chunk = action.chunk - (schedule_->is_first() ? 1 : 0);
+  const FrameTag tag{FrameKind::kGradient, static_cast<uint32_t>(chunk),
+                     static_cast<uint64_t>(action.index)};
   channels_.gradients_out->Send(tag, gradient, [this](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });

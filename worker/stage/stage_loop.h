@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -16,7 +17,7 @@
 #include "common/transport/channel.h"
 #include "worker/stage/compute.h"
 #include "worker/stage/inbox.h"
-#include "worker/stage/slot_ring.h"
+#include "worker/stage/slot_pool.h"
 #include "worker/stage/stage_monitor.h"
 #include "worker/stage/version_tracker.h"
 
@@ -66,20 +67,21 @@ class StageLoop {
   // The first stage's forward against a hold that came in the meantime.
   bool MayBegin(Action action);
   absl::Status Perform(Action action);
-  absl::Status Forward(int64_t micro_batch);
-  absl::Status Backward(int64_t micro_batch);
+  absl::Status Forward(Action action);
+  absl::Status Backward(Action action);
   absl::Status BackwardWeights(int64_t micro_batch);
   absl::Status Step(int64_t update);
-  absl::Status Evaluate(int64_t index);
+  absl::Status Evaluate(Action action);
   absl::Status Checkpoint();
 
   // Also posts receives into what has become free, so that no wait begins without them.
   void TakeArrivals(const Arrivals& arrivals);
-  void PostActivations();
+  void PrepareInputs();
+  void ReceiveInput(Action action, int slot);
   void PostGradients();
-  void SendOutput(FrameKind kind, int64_t index, absl::Span<const std::byte> output);
-  void SendGradient(int64_t micro_batch, absl::Span<const std::byte> gradient);
-  int TakeSlotForInput();
+  void SendOutput(Action action, absl::Span<const std::byte> output);
+  void SendGradient(Action action, absl::Span<const std::byte> gradient);
+  int TakePreparedSlot();
   void CountBytes();
   // So that the neighbours learn at once of a failure here.
   void CloseChannels(const absl::Status& reason);
@@ -95,23 +97,27 @@ class StageLoop {
   // The rest is touched by the thread of Run only.
   StageState state_;
   Arrivals arrivals_;
-  StageState
-      posted_;  // activations, gradients and evaluation_activations for which a receive was posted
-  SlotRing slots_;
-  std::deque<int> arriving_slots_;   // posted, not yet used; oldest first
-  std::deque<int> in_flight_slots_;  // of the micro-batches in flight, oldest first
+  SlotPool slots_;
+  PreparedInputs prepared_;         // have a slot, and a receive into it if a frame comes
+  std::deque<int> prepared_slots_;  // of those whose action has not begun, oldest first
+  int64_t posted_gradients_ = 0;    // for which a receive was posted
+  // Between forward and backward, by micro-batch and chunk.
+  struct InFlight {
+    int slot;
+    int64_t outputs_queued;  // when its output was
+  };
+  std::map<std::pair<int64_t, int64_t>, InFlight> in_flight_;
   // Slots whose input half is done and whose weight half is not, and the gradients queued then.
   std::deque<std::pair<int, int64_t>> half_done_slots_;
   // Slots whose action is done, in order, and how many sends must be through before they are free.
   struct Leaving {
+    int slot;
     int64_t outputs_sent;
     int64_t gradients_sent;
   };
   std::deque<Leaving> leaving_slots_;
   int64_t outputs_queued_ = 0;
   int64_t gradients_queued_ = 0;
-  std::deque<int64_t>
-      output_order_;  // for each micro-batch in flight: outputs queued when its output was
   VersionTracker versions_;
   Clock::time_point started_;
   Clock::time_point booked_;

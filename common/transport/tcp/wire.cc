@@ -75,7 +75,7 @@ void PutLink(Writer& writer, const LinkId& link) {
   std::array<char, kMaxJobIdBytes> job_id{};
   std::copy_n(link.job_id.data(), std::min(link.job_id.size(), job_id.size()), job_id.data());
   writer.Put(static_cast<uint8_t>(link.job_id.size()))
-      .Put(uint8_t{0})
+      .Put(link.lane)
       .PutBytes(job_id.data(), job_id.size())
       .Put(link.generation)
       .Put(link.from_stage)
@@ -127,7 +127,7 @@ absl::StatusOr<Introduction> DecodeIntroduction(const IntroductionBytes& bytes) 
   const auto version = reader.Take<uint16_t>();
   if (absl::Status valid = CheckVersion(version); !valid.ok()) return valid;
   const auto job_id_bytes = reader.Take<uint8_t>();
-  reader.Take<uint8_t>();
+  const auto lane = reader.Take<uint8_t>();
   if (job_id_bytes < 1 || job_id_bytes > kMaxJobIdBytes) {
     return absl::InvalidArgumentError(absl::StrCat("the peer's introduction has a job id of ",
                                                    job_id_bytes, " bytes, expected 1..",
@@ -140,6 +140,7 @@ absl::StatusOr<Introduction> DecodeIntroduction(const IntroductionBytes& bytes) 
   introduction.link.generation = reader.Take<uint64_t>();
   introduction.link.from_stage = reader.Take<uint32_t>();
   introduction.link.to_stage = reader.Take<uint32_t>();
+  introduction.link.lane = lane;
   reader.TakeBytes(introduction.nonce.data(), introduction.nonce.size());
   reader.TakeBytes(introduction.proof.data(), introduction.proof.size());
   return introduction;

@@ -117,18 +117,21 @@ TEST(StageNumbers, BusyIsForwardBackwardAndUpdateOfTheRunningTime) {
 }
 
 TEST(StageNumbers, UnitsAreLayersWithEmbeddingAndHead) {
-  const auto text = [](uint32_t first, uint32_t end) {
+  const auto text = [](std::vector<std::pair<uint32_t, uint32_t>> chunks) {
     v1::StageStatus stage;
-    stage.set_first_unit(first);
-    stage.set_end_unit(end);
+    for (const auto& [first, end] : chunks) {
+      stage.add_chunks()->set_first_unit(first);
+      stage.mutable_chunks()->rbegin()->set_end_unit(end);
+    }
     return UnitsText(stage, 4);
   };
-  EXPECT_EQ(text(0, 6), "embedding, 1-4, head");
-  EXPECT_EQ(text(0, 1), "embedding");
-  EXPECT_EQ(text(0, 2), "embedding, 1");
-  EXPECT_EQ(text(2, 4), "2-3");
-  EXPECT_EQ(text(5, 6), "head");
-  EXPECT_EQ(text(0, 0), "-");
+  EXPECT_EQ(text({{0, 6}}), "embedding, 1-4, head");
+  EXPECT_EQ(text({{0, 1}}), "embedding");
+  EXPECT_EQ(text({{0, 2}}), "embedding, 1");
+  EXPECT_EQ(text({{2, 4}}), "2-3");
+  EXPECT_EQ(text({{5, 6}}), "head");
+  EXPECT_EQ(text({{0, 2}, {3, 4}}), "embedding, 1; 3");
+  EXPECT_EQ(text({}), "-");
 }
 
 }  // namespace

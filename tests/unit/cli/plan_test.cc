@@ -65,7 +65,7 @@ TEST(Plan, Documents) {
 
 TEST(Plan, TriesEveryScheduleAtTheJobsShapeByDefault) {
   const Json plan = Json::parse(RunBinary({"plan", kJobFile, "-o", "json"}).out);
-  EXPECT_EQ(plan["choices"].size() + plan["skipped"].size(), 12u);
+  EXPECT_EQ(plan["choices"].size() + plan["skipped"].size(), 13u);
   for (const Json& choice : plan["choices"]) {
     EXPECT_EQ(choice["stages"], 4);
     EXPECT_EQ(choice["accumulation"], 8);

@@ -80,7 +80,8 @@ TEST(ValidateSpec, RefusesEnumsThatAreUnsetOrUnknown) {
 TEST(ValidateSpec, KnowsScheduleDeviceAndOptimizer) {
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("1f1b"); }), "");
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_pipeline()->set_schedule("gpipes"); }),
-            "pipeline.schedule: \"gpipes\" is not known; expected one of paci, 1f1b, gpipe, zb-h1, "
+            "pipeline.schedule: \"gpipes\" is not known; expected one of paci, 1f1b, gpipe, "
+            "interleaved, zb-h1, "
             "zb-2p, async, pipedream, pipedream-2bw, pipemare, pipeoptim, spectrain, nesterov");
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_device("cuda"); }), "");
   EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) { s->mutable_train()->set_device("tpu"); }),
@@ -126,6 +127,34 @@ TEST(Rule, AStageHasAUnit) {
   EXPECT_EQ(error(7),
             "pipeline.stages: 7 stages are more than the 6 units of the model (embedding, 4 "
             "blocks, head); expected at most 6");
+}
+
+TEST(Rule, InterleavingHasChunksGroupsAndARing) {
+  const auto error = [](uint32_t stages, uint32_t chunks, uint32_t accumulation,
+                        const std::string& schedule = "interleaved") {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_stages(stages);
+      s->mutable_pipeline()->set_chunks(chunks);
+      s->mutable_pipeline()->set_accumulation(accumulation);
+      s->mutable_pipeline()->set_schedule(schedule);
+    });
+  };
+  EXPECT_EQ(error(3, 2, 6), "");
+  EXPECT_EQ(error(3, 3, 6),
+            "pipeline.stages: 3 stages of 3 chunks are more than the 6 units of the model "
+            "(embedding, 4 blocks, head); expected at most 6 chunks in all");
+  EXPECT_EQ(error(3, 2, 4),
+            "pipeline.accumulation: 4 is no multiple of pipeline.stages 3, in groups of which "
+            "micro-batches pass a stage's chunks; expected for example 6");
+  EXPECT_EQ(error(3, 1, 6),
+            "pipeline.chunks: 1 leaves nothing to interleave; expected at least 2, or the schedule "
+            "1f1b");
+  EXPECT_EQ(error(1, 2, 6),
+            "pipeline.stages: 1 stage has nobody to interleave with; expected at least 2, or the "
+            "schedule 1f1b");
+  EXPECT_EQ(error(3, 2, 6, "paci"),
+            "pipeline.chunks: 2 chunks a stage go with schedule interleaved, not with paci; "
+            "expected 1");
 }
 
 TEST(Rule, APartitionHasEveryUnitAndEveryStage) {

@@ -317,7 +317,9 @@ void ControllerScript::TakeCommand(const std::string& name, const v1::Command& c
     const v1::PrepareStage& prepare = command.prepare_stage();
     std::vector<std::string> units;
     for (const v1::StageAssignment& a : prepare.assignments()) {
-      units.push_back(absl::StrCat("[", a.first_unit(), ",", a.end_unit(), ")"));
+      for (const v1::UnitRange& c : a.chunks()) {
+        units.push_back(absl::StrCat("[", c.first_unit(), ",", c.end_unit(), ")"));
+      }
     }
     absl::StrAppend(&text, " ", Short(prepare.key()), " of ", absl::StrJoin(units, " "));
     if (Short(worker(name).report.key()) != Short(prepare.key())) worker(name).report.Clear();

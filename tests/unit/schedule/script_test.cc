@@ -31,6 +31,7 @@ ScheduleConfig ParseConfig(const std::string& line) {
   ApplyPreset(FindPreset(preset).value(), config);
   while (words >> key >> value) {
     if (key == "stages") config.stages = value;
+    if (key == "chunks") config.chunks = value;
     if (key == "accumulation") config.accumulation = value;
     if (key == "updates") config.milestones.updates = value;
     if (key == "eval_every") config.milestones.eval_every = value;
@@ -44,7 +45,8 @@ std::string Trace(const std::string& first_line) {
   const ScheduleConfig config = ParseConfig(first_line);
   const StageCosts unit = {
       .forward_seconds = 1, .backward_input_seconds = 1, .backward_weight_seconds = 1};
-  const Simulation run = SimulateOrFail(config, SimulatedCosts::Equal(config.stages, unit));
+  const Simulation run = SimulateOrFail(
+      config, {.stages = std::vector<StageCosts>(config.stages * config.chunks, unit)});
   std::string text = absl::StrCat(first_line, "\n");
   for (size_t i = 0; i < run.stages.size(); ++i) {
     absl::StrAppend(&text, "stage ", i, ": ", ToString(ActionsOf(run.stages[i])), "\n");

@@ -4,10 +4,10 @@
 #include <map>
 #include <set>
 
-#include "common/schedule/presets.h"
 #include "common/simulator/chrome_trace.h"
 #include "common/simulator/gantt.h"
 #include "nlohmann/json.hpp"
+#include "tests/support/random_preset.h"
 #include "tests/support/simulated_pipeline.h"
 
 namespace paci {
@@ -62,8 +62,8 @@ RC_GTEST_PROP(ChromeTrace, ParsesAndKeepsTheRules, (uint64_t seed)) {
   config.milestones.eval_every = 2;
   config.milestones.eval_batches = 1;
   config.milestones.checkpoint_last = true;
-  ApplyPreset(*rc::gen::elementOf(Presets()), config);
-  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed));
+  ApplyRandomPreset(config);
+  const Simulation run = SimulateOrFail(config, RandomCosts(config, seed));
   const Json trace = Json::parse(ChromeTrace(run));
   RC_ASSERT(trace.is_array());
   std::map<int64_t, int64_t> ends;  // by thread, in ns

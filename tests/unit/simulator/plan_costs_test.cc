@@ -103,7 +103,7 @@ TEST(PlanCosts, EmulatedWorkIsSharedByTheStages) {
   spec.mutable_emulation()->set_backward_seconds(2);
   spec.mutable_emulation()->set_weights_seconds(0.5);
   spec.mutable_emulation()->set_update_seconds(0.25);
-  const auto stages = EmulatedStages(spec, 4);
+  const auto stages = EmulatedParts(spec, 4);
   ASSERT_EQ(stages.size(), 4u);
   EXPECT_EQ(stages[3].forward_seconds, 2);
   EXPECT_EQ(stages[3].backward_input_seconds, 3);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/schedule/presets.h"
+#include "tests/support/random_preset.h"
 #include "tests/support/simulated_pipeline.h"
 
 namespace paci {
@@ -20,7 +20,7 @@ ScheduleConfig RandomConfig() {
   config.milestones.updates = *rc::gen::inRange<int64_t>(1, 8);
   config.milestones.eval_every = *rc::gen::inRange<int64_t>(0, 3);
   config.milestones.eval_batches = 2;
-  ApplyPreset(*rc::gen::elementOf(Presets()), config);
+  ApplyRandomPreset(config);
   return config;
 }
 
@@ -28,7 +28,7 @@ bool IsClose(double a, double b) { return std::abs(a - b) < 1e-12; }
 
 RC_GTEST_PROP(Simulator, AccountsForEveryNanosecondOfAStage, (uint64_t seed)) {
   const ScheduleConfig config = RandomConfig();
-  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed));
+  const Simulation run = SimulateOrFail(config, RandomCosts(config, seed));
   double busy = 0;
   for (const SimulatedStage& stage : run.stages) {
     RC_ASSERT(stage.idle_seconds >= 0);
@@ -54,12 +54,11 @@ RC_GTEST_PROP(Simulator, AccountsForEveryNanosecondOfAStage, (uint64_t seed)) {
 
 RC_GTEST_PROP(Simulator, IsNotFasterThanTheWayOfOneMicroBatch, (uint64_t seed)) {
   const ScheduleConfig config = RandomConfig();
-  SimulatedCosts costs = RandomCosts(config.stages, seed);
+  SimulatedCosts costs = RandomCosts(config, seed);
   costs.jitter = {};
   double way = 0;
-  for (int64_t i = 0; i < config.stages; ++i) {
-    const StageCosts& stage = costs.stages[i];
-    const bool splits = MakeSchedule(config, i)->SplitsBackward();
+  const bool splits = MakeSchedule(config, 0)->SplitsBackward();
+  for (const StageCosts& stage : costs.stages) {
     way += stage.slowdown * (stage.forward_seconds + stage.backward_input_seconds +
                              (splits ? 0 : stage.backward_weight_seconds));
   }
@@ -71,7 +70,7 @@ RC_GTEST_PROP(Simulator, IsNotFasterThanTheWayOfOneMicroBatch, (uint64_t seed)) 
 
 RC_GTEST_PROP(Simulator, OrdersItsUpdates, (uint64_t seed)) {
   const ScheduleConfig config = RandomConfig();
-  const Simulation run = SimulateOrFail(config, RandomCosts(config.stages, seed));
+  const Simulation run = SimulateOrFail(config, RandomCosts(config, seed));
   RC_ASSERT(static_cast<int64_t>(run.update_seconds.size()) == config.milestones.updates);
   RC_ASSERT(run.last_stage_update_seconds.size() == run.update_seconds.size());
   RC_ASSERT(std::is_sorted(run.update_seconds.begin(), run.update_seconds.end()));
@@ -94,7 +93,7 @@ std::vector<double> TimesOf(const SimulatedStage& stage, ActionKind kind,
 RC_GTEST_PROP(Simulator, FramesTakeTheirTimeAndDoNotOvertakeEachOther, (uint64_t seed)) {
   ScheduleConfig config = RandomConfig();
   config.milestones.eval_every = 0;
-  const SimulatedCosts costs = RandomCosts(config.stages, seed);
+  const SimulatedCosts costs = RandomCosts(config, seed);
   const Simulation run = SimulateOrFail(config, costs);
   const auto check = [&](int64_t from, int64_t to, ActionKind kind) {
     const auto sent = TimesOf(run.stages[from], kind, &TimedAction::end_seconds);
@@ -127,10 +126,10 @@ std::string Text(const Simulation& run) {
 
 RC_GTEST_PROP(Simulator, ASeedDecidesEveryTime, (uint64_t seed)) {
   const ScheduleConfig config = RandomConfig();
-  SimulatedCosts costs = RandomCosts(config.stages, seed);
+  SimulatedCosts costs = RandomCosts(config, seed);
   const std::string once = Text(SimulateOrFail(config, costs));
   RC_ASSERT(Text(SimulateOrFail(config, costs)) == once);
-  costs = SimulatedCosts::Equal(config.stages, {.forward_seconds = 1, .backward_input_seconds = 1});
+  costs.stages.assign(costs.stages.size(), {.forward_seconds = 1, .backward_input_seconds = 1});
   costs.jitter = {Jitter::Kind::kLognormal, 0.1, seed};
   const std::string one = Text(SimulateOrFail(config, costs));
   costs.jitter.seed = seed + 1;

@@ -10,8 +10,11 @@ inline v1::StageStatus FullStatus() {
   status.set_index(1);
   status.set_worker_name("two");
   status.set_state(v1::STAGE_STATE_RUNNING);
-  status.set_first_unit(2);
-  status.set_end_unit(4);
+  for (const uint32_t first : {2, 8}) {
+    v1::UnitRange& chunk = *status.add_chunks();
+    chunk.set_first_unit(first);
+    chunk.set_end_unit(first + 2);
+  }
   status.set_parameters(1000);
   status.set_forwards(103);
   status.set_backwards(101);

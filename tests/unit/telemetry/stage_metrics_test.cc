@@ -31,7 +31,7 @@ TEST(StageMetrics, EveryFigureIsInItsOwnLine) {
   EXPECT_THAT(
       Samples(families),
       ElementsAreArray({
-          R"(paci_stage_info{job="demo-1",stage="1",worker="two",state="running",first_unit="2",end_unit="4"} 1)",
+          R"(paci_stage_info{job="demo-1",stage="1",worker="two",state="running",units="2-3,8-9"} 1)",
           R"(paci_forwards_total{job="demo-1",stage="1"} 103)",
           R"(paci_backwards_total{job="demo-1",stage="1"} 101)",
           R"(paci_updates_total{job="demo-1",stage="1"} 25)",

@@ -70,6 +70,7 @@ LinkId AnyLink() {
   link.generation = *rc::gen::arbitrary<uint64_t>();
   link.from_stage = *rc::gen::arbitrary<uint32_t>();
   link.to_stage = *rc::gen::arbitrary<uint32_t>();
+  link.lane = *rc::gen::arbitrary<uint8_t>();
   return link;
 }
 

@@ -17,6 +17,7 @@ v1::JobSpec SpecOf(const RuntimeShape& shape) {
   spec.mutable_model()->set_hidden(shape.hidden);
   v1::PipelineSpec& pipeline = *spec.mutable_pipeline();
   pipeline.set_stages(shape.stages);
+  pipeline.set_chunks(shape.chunks);
   pipeline.set_accumulation(shape.accumulation);
   pipeline.set_schedule(shape.schedule);
   pipeline.set_order(shape.order);
@@ -61,9 +62,9 @@ RuntimePipeline::RuntimePipeline(const RuntimeShape& shape, Wire wire, uint64_t 
   for (auto& inner : MakeTransports(shape.stages, wire)) {
     transports_.push_back(MakeDelayingTransport(std::move(inner), ++seed, max_delay));
   }
-  sessions_ =
-      std::make_unique<SessionPipeline>(SpecOf(shape), std::vector<uint32_t>(shape.stages, 1),
-                                        PointersTo(transports_), engine_.get());
+  sessions_ = std::make_unique<SessionPipeline>(
+      SpecOf(shape), std::vector<uint32_t>(shape.stages * shape.chunks, 1), PointersTo(transports_),
+      engine_.get());
 }
 
 absl::StatusOr<std::unique_ptr<StageCompute>> RuntimePipeline::MakeCompute(

@@ -17,6 +17,7 @@ namespace paci {
 
 struct RuntimeShape {
   int stages = 3;
+  int chunks = 1;  // a stage
   int accumulation = 2;
   int updates = 4;
   std::string schedule = "paci";

@@ -27,6 +27,11 @@ RuntimeShape RandomShape() {
   shape.eval_every = *rc::gen::inRange(0, 4);
   shape.eval_batches = *rc::gen::inRange(1, 6);
   shape.checkpoint_every = *rc::gen::inRange(-1, 3);
+  if (preset.order == Order::kInterleaved) {
+    shape.chunks = *rc::gen::inRange(2, 4);
+    shape.stages = std::max(shape.stages, 2);
+    shape.accumulation = shape.stages * *rc::gen::inRange(1, 3);
+  }
   return shape;
 }
 
@@ -51,7 +56,9 @@ Measured Measure(const ScheduleConfig& config, const std::vector<Action>& trace)
     }
     if (action.kind == ActionKind::kWeights) ++weight_halves;
     if (action.kind == ActionKind::kStep) ++updates;
-    if (action.kind == ActionKind::kEvaluate) measured.evaluated_at.push_back(updates);
+    if (action.kind == ActionKind::kEvaluate && action.chunk == 0) {
+      measured.evaluated_at.push_back(updates);
+    }
     if (action.kind == ActionKind::kBackward) {
       const size_t lag = updates - forward_versions[backwards++];
       if (measured.lags.size() <= lag) measured.lags.resize(lag + 1);
@@ -73,13 +80,16 @@ void CheckStage(const RuntimeShape& shape, int i, const std::vector<Action>& tra
   const auto schedule = MakeSchedule(config, i);
   const int64_t micro_batches = config.MicroBatches();
   const Milestones milestones = config.milestones;
-  RC_ASSERT(IndicesOf(trace, ActionKind::kForward) == CountTo(micro_batches));
-  RC_ASSERT(IndicesOf(trace, ActionKind::kBackward) == CountTo(micro_batches));
+  for (const ActionKind kind : {ActionKind::kForward, ActionKind::kBackward}) {
+    RC_ASSERT(ActionsOfKind(trace, kind) ==
+              ExpectedPasses(config, kind, micro_batches, config.accumulation));
+  }
   RC_ASSERT(IndicesOf(trace, ActionKind::kWeights) ==
             CountTo(schedule->SplitsBackward() ? micro_batches : 0));
   RC_ASSERT(IndicesOf(trace, ActionKind::kStep) == CountTo(shape.updates));
-  RC_ASSERT(IndicesOf(trace, ActionKind::kEvaluate) ==
-            CountTo(milestones.EvaluationsDue(shape.updates)));
+  RC_ASSERT(ActionsOfKind(trace, ActionKind::kEvaluate) ==
+            ExpectedPasses(config, ActionKind::kEvaluate, milestones.EvaluationsDue(shape.updates),
+                           milestones.eval_batches));
   RC_ASSERT(IndicesOf(trace, ActionKind::kCheckpoint) ==
             CountTo(milestones.CheckpointsDue(shape.updates)));
 
@@ -96,8 +106,8 @@ void CheckStage(const RuntimeShape& shape, int i, const std::vector<Action>& tra
             measured.lags);
   RC_ASSERT(status.lag().bound() == static_cast<uint64_t>(schedule->LagBound()));
   RC_ASSERT(status.in_flight_cap() == schedule->InFlightCap());
-  RC_ASSERT(status.forwards() == static_cast<uint64_t>(micro_batches));
-  RC_ASSERT(status.backwards() == static_cast<uint64_t>(micro_batches));
+  RC_ASSERT(status.forwards() == static_cast<uint64_t>(config.Passes()));
+  RC_ASSERT(status.backwards() == static_cast<uint64_t>(config.Passes()));
   RC_ASSERT(status.updates() == static_cast<uint64_t>(shape.updates));
   RC_ASSERT(status.in_flight() == 0u);
   RC_ASSERT(report.checkpoints_size() == milestones.CheckpointsDue(shape.updates));
@@ -122,8 +132,8 @@ RC_GTEST_PROP(Runtime, InStrictOrderDoesWhatTheScheduleSaysWhateverTheTiming, (u
   RuntimeShape shape = RandomShape();
   shape.order = v1::ORDER_STRICT;
   RC_PRE(!MakeSchedule(ScheduleConfigOf(SpecOf(shape)), 0)->SplitsBackward());
-  const Simulation expected =
-      SimulateOrFail(ScheduleConfigOf(SpecOf(shape)), RandomCosts(shape.stages, seed));
+  const Simulation expected = SimulateOrFail(ScheduleConfigOf(SpecOf(shape)),
+                                             RandomCosts(ScheduleConfigOf(SpecOf(shape)), seed));
   RuntimePipeline pipeline(shape, Wire::kTcp, seed, absl::Microseconds(100));
   pipeline.Run();
   for (int i = 0; i < shape.stages; ++i) {

@@ -3,22 +3,22 @@
 
 #include <cmath>
 
-#include "worker/stage/slot_ring.h"
+#include "worker/stage/slot_pool.h"
 #include "worker/stage/stage_monitor.h"
 #include "worker/stage/version_tracker.h"
 
 namespace paci {
 namespace {
 
-TEST(SlotRing, GivesEachSlotAgainOnlyAfterItsRelease) {
-  SlotRing ring(2);
-  EXPECT_EQ(ring.Take(), 0);
-  EXPECT_EQ(ring.Take(), 1);
-  EXPECT_TRUE(ring.IsFull());
-  ring.Release();
-  EXPECT_FALSE(ring.IsFull());
-  EXPECT_EQ(ring.Take(), 0);
-  EXPECT_TRUE(ring.IsFull());
+TEST(SlotPool, GivesEachSlotAgainOnlyAfterItsRelease) {
+  SlotPool pool(2);
+  EXPECT_EQ(pool.Take(), 0);
+  EXPECT_EQ(pool.Take(), 1);
+  EXPECT_TRUE(pool.IsEmpty());
+  pool.Release(1);
+  EXPECT_FALSE(pool.IsEmpty());
+  EXPECT_EQ(pool.Take(), 1);
+  EXPECT_TRUE(pool.IsEmpty());
 }
 
 TEST(VersionTracker, MeasuresUpdatesBetweenForwardAndBackward) {
