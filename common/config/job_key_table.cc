@@ -222,6 +222,16 @@ constexpr JobKey kKeys[] = {
      Derived("half of `backward_seconds`", DefaultWeightsSeconds), Between(0, 3600), "seconds",
      "Of `backward_seconds`, the half that is of the weights: an action of its own where the "
      "schedule splits backwards."},
+
+    {"recovery.max_restarts", KeyType::kCount, Constant("20"), Between(0, 100000), "restarts",
+     "After a failure the pipeline goes on from its last complete checkpoint, or from the "
+     "beginning if there is none, at most so often within `window_seconds`; then the job fails. "
+     "0: it fails at once."},
+    {"recovery.window_seconds", KeyType::kSeconds, Constant("3600s"), Between(1, 1000000),
+     "seconds", "In which restarts are counted."},
+    {"recovery.replacement_seconds", KeyType::kSeconds, Constant("300s"), Between(0, 1000000),
+     "seconds",
+     "How long the job waits for workers to go on with, its own or others, before it fails."},
 };
 
 }  // namespace

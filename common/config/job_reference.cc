@@ -78,6 +78,7 @@ constexpr SectionText kSections[] = {
      "May be left out, and is for measuring the runtime itself. With this section stages do not "
      "compute: they wait for as long as it says, and everything else is as in a real job. There is "
      "no data, no validation and no checkpoint then; keys that ask for them have no effect."},
+    {"recovery", "What happens when a stage fails or its worker is lost."},
 };
 
 std::string DefaultText(const JobKey& key) {

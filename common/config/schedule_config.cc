@@ -24,7 +24,7 @@ Milestones MilestonesOf(const v1::JobSpec& spec) {
 
 }  // namespace
 
-ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec) {
+ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec, int64_t first_update) {
   ScheduleConfig config;
   config.stages = spec.pipeline().stages();
   config.chunks = std::max(spec.pipeline().chunks(), 1u);
@@ -32,6 +32,7 @@ ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec) {
   config.order = spec.pipeline().order() == v1::ORDER_STRICT ? Order::kStrict : Order::kDrainFirst;
   config.extra_in_flight = spec.pipeline().extra_in_flight();
   ApplyPreset(*FindPreset(spec.pipeline().schedule()), config);
+  config.first_update = first_update;
   config.milestones = MilestonesOf(spec);
   return config;
 }

@@ -35,6 +35,20 @@ int64_t Schedule::LagBound() const {
   return (InFlightCap() - 1 + a - 1) / a;
 }
 
+StageState Schedule::Begin() const {
+  StageState state;
+  state.updates = config_.first_update;
+  state.forwards = state.backwards = state.weight_halves =
+      config_.first_update * config_.PassesPerUpdate();
+  state.activations = ActivationsUsed(state.forwards);
+  state.gradients = GradientsUsed(state.backwards);
+  if (config_.first_update == 0) return state;
+  state.evaluations = EvaluationPassesDue(config_.first_update);
+  state.evaluation_activations = EvaluationActivationsUsed(state.evaluations);
+  state.checkpoints = config_.milestones.CheckpointsDue(config_.first_update);
+  return state;
+}
+
 void Schedule::Finish(Action action, StageState& state) const {
   switch (action.kind) {
     case ActionKind::kForward:

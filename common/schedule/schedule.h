@@ -47,6 +47,7 @@ struct ScheduleConfig {
   UpdateBoundary boundary = UpdateBoundary::kLocalAccumulation;
   WeightPolicy weights = WeightPolicy::kCurrent;
   int64_t extra_in_flight = 0;  // beyond N - i, except at the last stage
+  int64_t first_update = 0;     // updates that were done before: those of the run's checkpoint
   Milestones milestones;        // says how many updates there are, too
 
   int64_t MicroBatches() const { return accumulation * milestones.updates; }
@@ -145,6 +146,9 @@ class Schedule {
   // Most updates between the weights of a micro-batch's forward and its backward: with a cap of c,
   // ceil((c - 1) / a), and so ceil((N-1-i)/a); 0 with a flush; 1 with a double buffer.
   int64_t LagBound() const;
+  // Of a stage that has done the first `first_update` updates and all that comes with them, and is
+  // drained.
+  StageState Begin() const;
   // `action` is done: the state after it.
   void Finish(Action action, StageState& state) const;
 

@@ -120,7 +120,7 @@ Engine::Engine(const ScheduleConfig& config, const SimulatedCosts& costs,
       seconds.push_back(
           SecondsByKind(costs.stages[c * config.stages + i], schedule->SplitsBackward()));
     }
-    StageState state;
+    StageState state = schedule->Begin();
     if (options.pause_at_update) state.hold_at = *options.pause_at_update * config.accumulation;
     stages_.push_back({.schedule = std::move(schedule),
                        .state = state,

@@ -32,6 +32,10 @@ Controller::Controller(ControllerOptions options, StoreContents contents, absl::
   }
 }
 
+absl::Duration Controller::ReplacementTimeOf(const JobRecord& record) {
+  return absl::Seconds(record.spec().recovery().replacement_seconds());
+}
+
 // A job of the store, after a start of the coordinator. Nothing is known of its workers yet.
 void Controller::Adopt(JobRecord& record, absl::Time now) {
   if (!IsPlaced(record.job().state())) return;
@@ -41,6 +45,10 @@ void Controller::Adopt(JobRecord& record, absl::Time now) {
                    now);
   }
   record.job().mutable_progress()->set_tokens_per_second(0);
+  if (record.job().state() == v1::JOB_STATE_RECOVERING) {
+    record.replacement_deadline = now + ReplacementTimeOf(record);
+    return;
+  }
   for (StageRecord& stage : record.stages) {
     stage.is_started = true;
     stage.is_prepared = true;
@@ -204,6 +212,7 @@ void Controller::Note(LogLevel level, std::string message, absl::string_view job
 
 void Controller::Settle(absl::Time now) {
   LetGo(now);
+  PlaceRecoveringJobs(now);
   PlaceWaitingJobs(now);
 }
 

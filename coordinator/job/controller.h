@@ -14,6 +14,7 @@
 #include "coordinator/job/job_machine.h"
 #include "coordinator/job/next_command.h"
 #include "coordinator/job/records.h"
+#include "coordinator/job/recovery.h"
 #include "coordinator/job/registry.h"
 #include "paci/v1/job.pb.h"
 #include "paci/v1/worker.pb.h"
@@ -95,8 +96,17 @@ class Controller {
   void Note(LogLevel level, std::string message, absl::string_view job_id = "",
             absl::string_view worker = "");
   void Adopt(JobRecord& record, absl::Time now);
-  // After every input: the queue, then leaving workers.
+  // After every input: leaving workers, recovering jobs, then the queue.
   void Settle(absl::Time now);
+
+  // controller_recovery.cc: from a failure to the next generation.
+  void Recover(JobRecord& record, const RecoveryDecision& decision, absl::Time now);
+  static absl::Duration ReplacementTimeOf(const JobRecord& record);
+  void PlaceRecoveringJobs(absl::Time now);
+  void PlaceAgain(JobRecord& record, std::vector<WorkerRecord*> free, absl::Time now);
+  // Makes a generation of `workers`, one a stage; their stages are as they are in `stages`.
+  void BeginGeneration(JobRecord& record, const std::vector<WorkerRecord*>& workers,
+                       std::vector<StageRecord> stages);
 
   // controller_placement.cc: from Pending to Running, and the end.
   void PlaceWaitingJobs(absl::Time now);

@@ -9,6 +9,7 @@
 #include "common/partition/unit_costs.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/queue.h"
+#include "coordinator/job/who_holds_what.h"
 
 namespace paci {
 
@@ -43,31 +44,8 @@ void Controller::Place(JobRecord& record, absl::string_view reason, absl::Time n
   const uint32_t count = record.spec().pipeline().stages();
   std::vector<WorkerRecord*> workers = registry_.Free(record.spec().train().device());
   workers.resize(count);
-  record.job().set_generation(record.job().generation() + 1);
-  record.secret = options_.make_secret();
-  record.failures.clear();
-  record.failing_since = absl::InfiniteFuture();
-  record.held_at_update.reset();
-  record.token_rate.Reset();
-  record.stages.assign(count, StageRecord());
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < count; ++i) {
-    WorkerRecord& worker = *workers[i];
-    StageRecord& stage = record.stages[i];
-    worker.holds = record.Key(i);
-    stage.is_attached = true;
-    stage.status.set_index(i);
-    stage.status.set_state(v1::STAGE_STATE_PREPARING);
-    stage.status.set_worker_id(worker.id);
-    stage.status.set_worker_name(worker.name);
-    names.push_back(worker.name);
-  }
-  Change(record, JobTrigger::kPlace,
-         absl::StrCat(
-             reason, "; ",
-             count == 1 ? "stage 0 goes to " : absl::StrCat("stages 0 to ", count - 1, " go to "),
-             absl::StrJoin(names, ", ")),
-         now);
+  BeginGeneration(record, workers, std::vector<StageRecord>(count));
+  Change(record, JobTrigger::kPlace, absl::StrCat(reason, "; ", WhoHoldsWhat(record)), now);
   Advance(record, now);
 }
 
@@ -100,13 +78,17 @@ void Controller::Advance(JobRecord& record, absl::Time now) {
 }
 
 bool Controller::FailIfDecided(JobRecord& record, absl::Time now) {
-  if (record.failures.empty()) return false;
+  if (record.failures.empty() || record.job().state() == v1::JOB_STATE_RECOVERING) return false;
   const bool has_all = record.failures.size() == record.stages.size();
   const bool is_over = now >= record.failing_since + options_.failure_grace &&
                        std::none_of(record.stages.begin(), record.stages.end(),
                                     [](const StageRecord& s) { return s.is_awaited; });
-  if (!IsConclusive(record.failures) && !has_all && !is_over) return false;
-  // A stage out of reach explains why others lost a neighbour, even before its lease runs out.
+  // A stage out of reach explains why others lost a neighbour: its process is gone, and its lease
+  // need not run out.
+  const bool is_explained =
+      std::any_of(record.stages.begin(), record.stages.end(),
+                  [](const StageRecord& s) { return !s.is_attached && !s.is_awaited; });
+  if (!IsConclusive(record.failures) && !has_all && !is_over && !is_explained) return false;
   const bool is_conclusive = IsConclusive(record.failures);
   for (const StageRecord& stage : record.stages) {
     if (stage.is_attached || is_conclusive) continue;
@@ -114,7 +96,7 @@ bool Controller::FailIfDecided(JobRecord& record, absl::Time now) {
               stage.status.error()},
              record.failures);
   }
-  Change(record, JobTrigger::kFail, DescribeFailure(record.failures), now);
+  Recover(record, DecideRecovery(record.job(), record.failures, now), now);
   return true;
 }
 
@@ -140,6 +122,11 @@ bool Controller::ChangeIfReady(JobRecord& record, absl::Time now) {
     case v1::JOB_STATE_PREPARING:
       if (!all([](const StageRecord& s) { return s.is_prepared; })) return false;
       Change(record, JobTrigger::kRun, "every stage is built and connected", now);
+      if (record.job().is_pause_wanted()) {
+        record.job().set_is_pause_wanted(false);
+        Change(record, JobTrigger::kPause, "the pause that the failure interrupted is taken up",
+               now);
+      }
       return true;
     case v1::JOB_STATE_PAUSING: {
       const auto is_drained = [&](const StageRecord& s) {

@@ -100,6 +100,10 @@ void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& c
   record.stored.settled_update = std::max(record.stored.settled_update, commit.update());
   MarkChanged(record);
   if (result.code() == 0) {
+    auto& kept = *record.job().mutable_checkpoint_updates();
+    kept.Add(commit.update());
+    const int keep = static_cast<int>(std::max(record.spec().checkpoint().keep(), 1u));
+    if (kept.size() > keep) kept.erase(kept.begin(), kept.end() - keep);
     record.job().set_checkpoint(
         CheckpointDirectory(record.spec(), record.job().id(), commit.update()));
     return AddEvent(record, "CheckpointCommitted",

@@ -56,7 +56,9 @@ void Controller::OnHello(StreamId stream, const v1::Hello& hello, absl::Time now
 
 std::optional<v1::StageKey> Controller::AssignmentOf(const WorkerRecord& worker) const {
   for (const auto& [id, record] : jobs_) {
-    if (!IsPlaced(record.job().state())) continue;
+    // While it recovers, its stages are nobody's.
+    const v1::JobState state = record.job().state();
+    if (!IsPlaced(state) || state == v1::JOB_STATE_RECOVERING) continue;
     for (uint32_t i = 0; i < record.stages.size(); ++i) {
       if (record.stages[i].status.worker_id() == worker.id) return record.Key(i);
     }

@@ -17,10 +17,14 @@ using v1::JOB_STATE_PAUSING;
 using v1::JOB_STATE_PENDING;
 using v1::JOB_STATE_PLACING;
 using v1::JOB_STATE_PREPARING;
+using v1::JOB_STATE_RECOVERING;
 using v1::JOB_STATE_RUNNING;
 
 constexpr absl::string_view kByUser = "a user asks for it";
-constexpr absl::string_view kNotComing = "a stage failed or its worker was lost";
+constexpr absl::string_view kNotComing =
+    "a stage failed or its worker was lost, and the job is not to restart again";
+constexpr absl::string_view kRestarts =
+    "a stage failed or its worker was lost, and the job may restart";
 
 constexpr JobTransition kTransitions[] = {
     {JOB_STATE_PENDING, JobTrigger::kPlace, JOB_STATE_PLACING, "Placing",
@@ -30,20 +34,28 @@ constexpr JobTransition kTransitions[] = {
     {JOB_STATE_PLACING, JobTrigger::kPrepare, JOB_STATE_PREPARING, "Preparing",
      "the layers are divided among the stages"},
     {JOB_STATE_PLACING, JobTrigger::kRequeue, JOB_STATE_PENDING, "Requeued",
-     "the coordinator started again"},
+     "the coordinator started again, or a worker was lost or leaves"},
     {JOB_STATE_PLACING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_PLACING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
     {JOB_STATE_PREPARING, JobTrigger::kRun, JOB_STATE_RUNNING, "Running",
      "every stage is built and connected"},
     {JOB_STATE_PREPARING, JobTrigger::kRequeue, JOB_STATE_PENDING, "Requeued",
-     "the coordinator started again"},
+     "the coordinator started again, or a worker leaves"},
+    {JOB_STATE_PREPARING, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},
     {JOB_STATE_PREPARING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_PREPARING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
+
+    {JOB_STATE_RECOVERING, JobTrigger::kPrepare, JOB_STATE_PREPARING, "Preparing",
+     "a worker for every stage, its own or another"},
+    {JOB_STATE_RECOVERING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed",
+     "there were not enough workers for as long as the job waits for them"},
+    {JOB_STATE_RECOVERING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
     {JOB_STATE_RUNNING, JobTrigger::kPause, JOB_STATE_PAUSING, "Pausing", kByUser},
     {JOB_STATE_RUNNING, JobTrigger::kComplete, JOB_STATE_COMPLETED, "Completed",
      "every stage finished and the last checkpoint, if there is one, is complete"},
+    {JOB_STATE_RUNNING, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},
     {JOB_STATE_RUNNING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_RUNNING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
@@ -53,10 +65,12 @@ constexpr JobTransition kTransitions[] = {
     {JOB_STATE_PAUSING, JobTrigger::kResume, JOB_STATE_RUNNING, "Resumed", kByUser},
     {JOB_STATE_PAUSING, JobTrigger::kComplete, JOB_STATE_COMPLETED, "Completed",
      "the update to pause after was the last one"},
+    {JOB_STATE_PAUSING, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},
     {JOB_STATE_PAUSING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_PAUSING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
     {JOB_STATE_PAUSED, JobTrigger::kResume, JOB_STATE_RUNNING, "Resumed", kByUser},
+    {JOB_STATE_PAUSED, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},
     {JOB_STATE_PAUSED, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_PAUSED, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 };
@@ -99,7 +113,7 @@ absl::string_view ToString(v1::JobState state) {
       return "Preparing";
     case JOB_STATE_RUNNING:
       return "Running";
-    case v1::JOB_STATE_RECOVERING:
+    case JOB_STATE_RECOVERING:
       return "Recovering";
     case JOB_STATE_PAUSING:
       return "Pausing";
@@ -132,6 +146,8 @@ absl::string_view ToString(JobTrigger trigger) {
       return "come to rest";
     case JobTrigger::kAbandonPause:
       return "abandon its pause";
+    case JobTrigger::kRecover:
+      return "recover";
     case JobTrigger::kResume:
       return "resume";
     case JobTrigger::kComplete:

@@ -22,6 +22,7 @@ enum class JobTrigger {
   kPause,
   kHeld,
   kAbandonPause,
+  kRecover,
   kResume,
   kComplete,
   kFail,
@@ -36,7 +37,7 @@ struct JobTransition {
   absl::string_view when;   // what has to be so
 };
 
-// No two rows share (from, trigger). JOB_STATE_RECOVERING has no row: a failed stage fails its job.
+// No two rows share (from, trigger).
 absl::Span<const JobTransition> JobTransitions();
 
 // FAILED_PRECONDITION, naming the job's state, the verb, and the states that allow it.

@@ -50,6 +50,7 @@ struct JobRecord {
   std::optional<uint64_t> held_at_update;  // of this pause, as stage 0 said
   std::vector<FailureCause> failures;
   absl::Time failing_since = absl::InfiniteFuture();
+  absl::Time replacement_deadline = absl::InfiniteFuture();  // while it is Recovering
   RateWindow token_rate;
 
   v1::Job& job() { return stored.job; }

@@ -164,6 +164,7 @@ absl::Status JobStore::Apply(const StoreWrites& writes) {
 absl::Status JobStore::ApplyInTransaction(const StoreWrites& writes) {
   absl::Status status = WriteEvents(writes.events);
   if (status.ok()) status = WriteJobs(writes.jobs);
+  if (status.ok()) status = Cut(writes.cut_points);
   if (status.ok()) status = WritePoints(writes.points);
   if (status.ok()) status = DeleteJobs(writes.deleted_jobs);
   return status;
@@ -195,6 +196,18 @@ absl::Status JobStore::WriteJobs(const std::vector<StoredJob>& jobs) {
     upsert->BindText(4, job.request_id).Bind(5, job.settled_update).Bind(6, job.pending_commit);
     upsert->Bind(7, job.job.SerializeAsString());
     if (absl::Status status = upsert->Run(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status JobStore::Cut(const std::vector<CutPoints>& cuts) {
+  if (cuts.empty()) return absl::OkStatus();
+  absl::StatusOr<Statement> remove =
+      database_.Prepare("DELETE FROM points WHERE job_id = ?1 AND \"update\" > ?2");
+  if (!remove.ok()) return remove.status();
+  for (const CutPoints& cut : cuts) {
+    remove->BindText(1, cut.job_id).Bind(2, cut.after_update);
+    if (absl::Status status = remove->Run(); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

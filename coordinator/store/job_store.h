@@ -47,6 +47,7 @@ class JobStore {
   absl::Status ApplyInTransaction(const StoreWrites& writes);
   absl::Status WriteEvents(const std::vector<v1::Event>& events);
   absl::Status WriteJobs(const std::vector<StoredJob>& jobs);
+  absl::Status Cut(const std::vector<CutPoints>& cuts);
   absl::Status WritePoints(const std::vector<StoredPoint>& points);
   absl::Status DeleteJobs(const std::vector<std::string>& job_ids);
 

@@ -23,15 +23,23 @@ struct StoredPoint {
   v1::MetricPoint point;
 };
 
+// The points of a job that are of later updates are gone: it goes on from `after_update`.
+struct CutPoints {
+  std::string job_id;
+  uint64_t after_update = 0;
+};
+
 // One transaction.
 struct StoreWrites {
   std::vector<v1::Event> events;
-  std::vector<StoredJob> jobs;  // inserted or replaced
+  std::vector<StoredJob> jobs;        // inserted or replaced
   std::vector<StoredPoint> points;
   std::vector<std::string> deleted_jobs;  // with their events and points
+  std::vector<CutPoints> cut_points;      // before `points` are written
 
   bool empty() const {
-    return events.empty() && jobs.empty() && points.empty() && deleted_jobs.empty();
+    return events.empty() && jobs.empty() && cut_points.empty() && points.empty() &&
+           deleted_jobs.empty();
   }
 };
 

@@ -1,4 +1,5 @@
-// A worker that dies or stands still ends its job with the cause named, and nothing else.
+// A worker that dies or stands still ends a job that is not to restart, with the cause named, and
+// nothing else.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@ using testing::HasSubstr;
 TEST(WorkerFailure, AKilledOneFailsItsJobByNameAndTheOthersServeTheNext) {
   LocalCluster cluster({.workers = 3, .lease_seconds = 3});
   const std::string job_file = WriteEmulatedJob(cluster.folder());
-  const std::string id = cluster.Submit(job_file, {});
+  const std::string id = cluster.Submit(job_file, {"recovery.max_restarts=0"});
   cluster.AwaitUpdates(id, 2);
   cluster.worker("w1").Signal(SIGKILL);
   const v1::Job failed = cluster.AwaitState(id, v1::JOB_STATE_FAILED);
@@ -30,7 +31,7 @@ TEST(WorkerFailure, AKilledOneFailsItsJobByNameAndTheOthersServeTheNext) {
 TEST(WorkerFailure, AStoppedOneFailsItsJobWhenItsLeaseRunsOutAndServesTheNextWhenItIsBack) {
   LocalCluster cluster({.workers = 2, .lease_seconds = 3});
   const std::string job_file = WriteEmulatedJob(cluster.folder());
-  const std::string id = cluster.Submit(job_file, {});
+  const std::string id = cluster.Submit(job_file, {"recovery.max_restarts=0"});
   cluster.AwaitUpdates(id, 2);
   cluster.worker("w0").Signal(SIGSTOP);
   EXPECT_THAT(cluster.AwaitState(id, v1::JOB_STATE_FAILED).reason(),

@@ -83,8 +83,8 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
 }
 
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
-                std::optional<uint64_t> delay_seed,
-                const std::function<void(uint32_t)>& on_thread) {
+                std::optional<uint64_t> delay_seed, const std::function<void(uint32_t)>& on_thread,
+                const v1::Checkpoint* resume_from) {
   const size_t stages = units_per_part.size() / std::max(spec.pipeline().chunks(), 1u);
   spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(stages));
   const std::shared_ptr<InprocHub> hub = MakeInprocHub();
@@ -104,7 +104,7 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
   });
   RunResult result;
   for (const v1::StageReport& report :
-       RunPipeline(spec, units_per_part, transports, engine.get())) {
+       RunPipeline(spec, units_per_part, transports, engine.get(), resume_from)) {
     EXPECT_EQ(report.status().state(), v1::STAGE_STATE_FINISHED) << report.status().error();
     result.stages.push_back(report.status());
     for (const v1::MetricPoint& point : report.points()) {
@@ -114,6 +114,7 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
       }
     }
     for (const v1::CheckpointPart& part : report.checkpoints()) {
+      result.checkpoints[part.update()].mutable_files()->MergeFrom(part.files());
       for (const v1::CheckpointFile& file : part.files()) {
         result.checksums[file.path()] = file.checksum();
       }

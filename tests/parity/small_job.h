@@ -33,9 +33,10 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
 
 // What a run computed.
 struct RunResult {
-  std::vector<double> losses;                    // of every update
-  std::map<uint64_t, double> validation_losses;  // by update
-  std::map<std::string, std::string> checksums;  // of the last checkpoint's files
+  std::vector<double> losses;                          // of every update
+  std::map<uint64_t, double> validation_losses;        // by update
+  std::map<std::string, std::string> checksums;        // of the last checkpoint's files
+  std::map<uint64_t, v1::CheckpointPart> checkpoints;  // by update: the parts of all stages
   std::vector<v1::StageStatus> stages;
 };
 
@@ -44,6 +45,7 @@ struct RunResult {
 // stage's thread, with its stage, before that has built anything. Fails the test if a stage fails.
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed = std::nullopt,
-                const std::function<void(uint32_t)>& on_thread = nullptr);
+                const std::function<void(uint32_t)>& on_thread = nullptr,
+                const v1::Checkpoint* resume_from = nullptr);
 
 }  // namespace paci

@@ -60,8 +60,10 @@ std::unique_ptr<Engine> MakeStageEngine(StageEngine::Make make) {
 
 SessionPipeline::SessionPipeline(const v1::JobSpec& spec,
                                  const std::vector<uint32_t>& units_per_part,
-                                 const std::vector<Transport*>& transports, Engine* engine) {
+                                 const std::vector<Transport*>& transports, Engine* engine,
+                                 const v1::Checkpoint* resume_from) {
   v1::PrepareStage command = MakePrepare(spec, units_per_part, transports);
+  if (resume_from != nullptr) *command.mutable_resume_from() = *resume_from;
   const auto on_change = [this] { absl::MutexLock lock(&mutex_); };
   for (uint32_t i = 0; i < transports.size(); ++i) {
     command.mutable_key()->set_stage(i);
@@ -90,8 +92,8 @@ std::vector<v1::StageReport> SessionPipeline::AwaitEnd() {
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
                                          const std::vector<uint32_t>& units_per_part,
                                          const std::vector<Transport*>& transports,
-                                         Engine* engine) {
-  SessionPipeline pipeline(spec, units_per_part, transports, engine);
+                                         Engine* engine, const v1::Checkpoint* resume_from) {
+  SessionPipeline pipeline(spec, units_per_part, transports, engine, resume_from);
   pipeline.Start();
   return pipeline.AwaitEnd();
 }

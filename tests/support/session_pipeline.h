@@ -18,7 +18,8 @@ namespace paci {
 class SessionPipeline {
  public:
   SessionPipeline(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_part,
-                  const std::vector<Transport*>& transports, Engine* engine);
+                  const std::vector<Transport*>& transports, Engine* engine,
+                  const v1::Checkpoint* resume_from = nullptr);
 
   StageSession& stage(size_t index) { return *sessions_[index]; }
   // Blocks until every stage is prepared or has failed to; starts those that are.
@@ -34,7 +35,8 @@ class SessionPipeline {
 // All of the above at once.
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
                                          const std::vector<uint32_t>& units_per_part,
-                                         const std::vector<Transport*>& transports, Engine* engine);
+                                         const std::vector<Transport*>& transports, Engine* engine,
+                                         const v1::Checkpoint* resume_from = nullptr);
 
 // An engine whose stages come from `make` and that does nothing else.
 std::unique_ptr<Engine> MakeStageEngine(

@@ -12,10 +12,15 @@
 namespace paci {
 namespace {
 
+std::unique_ptr<Schedule> ScheduleOf(const v1::PrepareStage& command) {
+  const auto first_update = static_cast<int64_t>(command.resume_from().update());
+  return MakeSchedule(ScheduleConfigOf(command.spec(), first_update), command.key().stage());
+}
+
 v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string& worker_name) {
   const int64_t index = command.key().stage();
   const v1::StageAssignment& assignment = command.assignments(index);
-  const auto schedule = MakeSchedule(ScheduleConfigOf(command.spec()), index);
+  const auto schedule = ScheduleOf(command);
   v1::StageStatus status;
   status.set_index(index);
   status.set_worker_id(assignment.worker_id());
@@ -24,6 +29,10 @@ v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string
   *status.mutable_chunks() = assignment.chunks();
   status.set_in_flight_cap(schedule->InFlightCap());
   status.mutable_lag()->set_bound(schedule->LagBound());
+  const StageState state = schedule->Begin();
+  status.set_forwards(state.forwards);
+  status.set_backwards(state.backwards);
+  status.set_updates(state.updates);
   return status;
 }
 
@@ -66,7 +75,7 @@ void StageSession::Run() {
 absl::Status StageSession::Prepare() {
   BeginConnecting();
   absl::StatusOr<std::unique_ptr<StageCompute>> compute = engine_->MakeCompute(command_);
-  auto schedule = MakeSchedule(ScheduleConfigOf(command_.spec()), key().stage());
+  auto schedule = ScheduleOf(command_);
   absl::Status built = compute.status();
   if (built.ok()) {
     compute_ = *std::move(compute);

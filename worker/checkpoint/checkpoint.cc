@@ -1,5 +1,6 @@
 #include "worker/checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -157,6 +158,16 @@ absl::Status VerifyWeights(const std::string& directory) {
   return VerifyFiles(directory, [](const v1::CheckpointFile& file) {
     const std::optional<UnitFile> unit_file = ParseUnitFileName(file.path());
     return unit_file && unit_file->kind == UnitFileKind::kWeights;
+  });
+}
+
+absl::Status VerifyUnits(const std::string& directory,
+                         const google::protobuf::RepeatedPtrField<v1::UnitRange>& units) {
+  return VerifyFiles(directory, [&](const v1::CheckpointFile& file) {
+    const std::optional<UnitFile> unit_file = ParseUnitFileName(file.path());
+    return unit_file && std::any_of(units.begin(), units.end(), [&](const v1::UnitRange& range) {
+             return range.first_unit() <= unit_file->unit && unit_file->unit < range.end_unit();
+           });
   });
 }
 

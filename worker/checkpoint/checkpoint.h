@@ -45,6 +45,9 @@ absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id);
 absl::Status VerifyCheckpoint(const std::string& directory);
 // Of its weights alone.
 absl::Status VerifyWeights(const std::string& directory);
+// Of some units, all of their files.
+absl::Status VerifyUnits(const std::string& directory,
+                         const google::protobuf::RepeatedPtrField<v1::UnitRange>& units);
 
 absl::StatusOr<SafetensorsFile> OpenWeights(const std::string& directory, uint32_t unit);
 absl::StatusOr<SafetensorsFile> OpenOptimizer(const std::string& directory, uint32_t unit);

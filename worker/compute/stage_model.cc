@@ -16,18 +16,23 @@ TensorView View(std::string name, const at::Tensor& tensor) {
   return {std::move(name), dtype, tensor.sizes().vec(), BytesOf(tensor)};
 }
 
-absl::Status Copy(const SafetensorsFile& file, const Parameter& parameter) {
-  const absl::StatusOr<TensorView> stored = file.Find(parameter.name);
+absl::Status Copy(const SafetensorsFile& file, const std::string& name, const at::Tensor& into) {
+  const absl::StatusOr<TensorView> stored = file.Find(name);
   if (!stored.ok()) return stored.status();
-  const at::Tensor weights = parameter.tensor.variable_data();
-  if (stored->dtype != Dtype::kF32 || stored->shape != weights.sizes().vec()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        file.path(), ": ", parameter.name, " is ", DtypeName(stored->dtype), " [",
-        absl::StrJoin(stored->shape, ", "), "], expected F32 [",
-        absl::StrJoin(weights.sizes(), ", "), "]: the checkpoint is of another model"));
+  const TensorView expected = View(name, into);
+  if (stored->dtype != expected.dtype || stored->shape != expected.shape) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(file.path(), ": ", name, " is ", DtypeName(stored->dtype), " [",
+                     absl::StrJoin(stored->shape, ", "), "], expected ", DtypeName(expected.dtype),
+                     " [", absl::StrJoin(expected.shape, ", "),
+                     "]: the checkpoint is of another model or another job"));
   }
-  std::memcpy(BytesOf(weights).data(), stored->bytes.data(), stored->bytes.size());
+  std::memcpy(BytesOf(into).data(), stored->bytes.data(), stored->bytes.size());
   return absl::OkStatus();
+}
+
+std::string StateName(const Parameter& parameter, absl::string_view name) {
+  return absl::StrCat(parameter.name, ".", name);
 }
 
 StageModel::Chunks OneChunk(uint32_t first_unit, uint32_t end_unit) {
@@ -81,7 +86,7 @@ std::vector<Parameter> StageModel::parameters() const {
   return all;
 }
 
-std::vector<UnitTensors> StageModel::Tensors(const Optimizer& optimizer) const {
+std::vector<UnitTensors> StageModel::Tensors(const State& state) const {
   std::vector<UnitTensors> all;
   size_t index = 0;
   for (size_t i = 0; i < units_.size(); ++i) {
@@ -89,20 +94,40 @@ std::vector<UnitTensors> StageModel::Tensors(const Optimizer& optimizer) const {
     tensors.unit = numbers_[i];
     for (const Parameter& parameter : units_[i]->parameters()) {
       tensors.weights.push_back(View(parameter.name, parameter.tensor));
-      for (const auto& [name, state] : optimizer.State(index++)) {
-        tensors.optimizer.push_back(View(absl::StrCat(parameter.name, ".", name), state));
+      for (const auto& [name, tensor] : state[index++]) {
+        tensors.optimizer.push_back(View(StateName(parameter, name), tensor));
       }
     }
   }
   return all;
 }
 
-absl::Status StageModel::Load(const std::string& directory) {
+absl::Status StageModel::Load(const std::string& directory, const State* state) {
+  size_t first_parameter = 0;
   for (size_t i = 0; i < units_.size(); ++i) {
     const absl::StatusOr<SafetensorsFile> file = OpenWeights(directory, numbers_[i]);
     if (!file.ok()) return file.status();
     for (const Parameter& parameter : units_[i]->parameters()) {
-      if (absl::Status copied = Copy(*file, parameter); !copied.ok()) return copied;
+      const at::Tensor weights = parameter.tensor.variable_data();
+      if (absl::Status copied = Copy(*file, parameter.name, weights); !copied.ok()) return copied;
+    }
+    if (state == nullptr) continue;
+    const absl::Status loaded = LoadState(directory, i, first_parameter, *state);
+    if (!loaded.ok()) return loaded;
+    first_parameter += units_[i]->parameters().size();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StageModel::LoadState(const std::string& directory, size_t unit,
+                                   size_t first_parameter, const State& state) {
+  const absl::StatusOr<SafetensorsFile> file = OpenOptimizer(directory, numbers_[unit]);
+  if (!file.ok()) return file.status();
+  size_t index = first_parameter;
+  for (const Parameter& parameter : units_[unit]->parameters()) {
+    for (const auto& [name, tensor] : state[index++]) {
+      const absl::Status copied = Copy(*file, StateName(parameter, name), tensor);
+      if (!copied.ok()) return copied;
     }
   }
   return absl::OkStatus();

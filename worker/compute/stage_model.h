@@ -41,12 +41,17 @@ class StageModel {
 
   std::vector<Parameter> parameters() const;
 
+  // Beside the weights: of each parameter, what optimizer and weight policy keep, by name.
+  using State = std::vector<std::vector<std::pair<std::string, at::Tensor>>>;
   // What a checkpoint has of these units; valid until the next step.
-  std::vector<UnitTensors> Tensors(const Optimizer& optimizer) const;
-  // Takes over the weights of a complete checkpoint.
-  absl::Status Load(const std::string& directory);
+  std::vector<UnitTensors> Tensors(const State& state) const;
+  // Takes over the weights of a complete checkpoint, and `state` where it is given.
+  absl::Status Load(const std::string& directory, const State* state = nullptr);
 
  private:
+  absl::Status LoadState(const std::string& directory, size_t unit, size_t first_parameter,
+                         const State& state);
+
   const v1::JobSpec spec_;
   std::vector<Range> chunks_;
   std::vector<uint32_t> numbers_;  // of units_, in the model

@@ -59,8 +59,10 @@ class Current final : public StageWeights {
 // What the others share: the weights, the updates done, and running a pass on other values.
 class Policy : public StageWeights {
  public:
-  Policy(int64_t accumulation, const std::vector<Parameter>& parameters)
-      : accumulation_(accumulation), weights_(DataOf(parameters)) {}
+  Policy(const ScheduleConfig& config, const std::vector<Parameter>& parameters)
+      : accumulation_(config.accumulation),
+        weights_(DataOf(parameters)),
+        updates_(config.first_update) {}
 
   void Forward(int64_t, const Pass& pass) override { pass(); }
   void Backward(int64_t, const Pass& pass) override { pass(); }
@@ -89,7 +91,7 @@ class Policy : public StageWeights {
 
   const int64_t accumulation_;
   const Values weights_;
-  int64_t updates_ = 0;
+  int64_t updates_;
 };
 
 class Stash final : public Policy {
@@ -133,12 +135,15 @@ class Stash final : public Policy {
 
 class DoubleBuffer final : public Policy {
  public:
-  DoubleBuffer(int64_t accumulation, const std::vector<Parameter>& parameters)
-      : Policy(accumulation, parameters), previous_(EmptyLike(weights_)) {}
+  DoubleBuffer(const ScheduleConfig& config, const std::vector<Parameter>& parameters)
+      : Policy(config, parameters), previous_(EmptyLike(weights_)) {}
 
   void Forward(int64_t micro_batch, const Pass& pass) override { Run(micro_batch, pass); }
   void Backward(int64_t micro_batch, const Pass& pass) override { Run(micro_batch, pass); }
   uint64_t bytes() const override { return BytesOf(previous_); }
+  std::vector<std::pair<std::string, Values>> State() const override {
+    return {{"previous", previous_}};
+  }
 
  protected:
   void BeforeStep() override { Copy(previous_, weights_); }
@@ -156,9 +161,10 @@ class DoubleBuffer final : public Policy {
 class Predicted final : public Policy {
  public:
   // `backward_horizon`: updates that a backward predicts, and its forward beyond that.
-  Predicted(const v1::JobSpec& spec, const std::vector<Parameter>& parameters,
-            const Optimizer* optimizer, int64_t backward_horizon)
-      : Policy(spec.pipeline().accumulation(), parameters),
+  Predicted(const v1::JobSpec& spec, const ScheduleConfig& config,
+            const std::vector<Parameter>& parameters, const Optimizer* optimizer,
+            int64_t backward_horizon)
+      : Policy(config, parameters),
         spec_(spec),
         optimizer_(optimizer),
         backward_horizon_(backward_horizon),
@@ -195,8 +201,9 @@ class Predicted final : public Policy {
 class Corrected final : public Policy {
  public:
   // `delay`: updates, on average, between a forward and its backward at this stage.
-  Corrected(const v1::JobSpec& spec, const std::vector<Parameter>& parameters, double delay)
-      : Policy(spec.pipeline().accumulation(), parameters),
+  Corrected(const v1::JobSpec& spec, const ScheduleConfig& config,
+            const std::vector<Parameter>& parameters, double delay)
+      : Policy(config, parameters),
         rescale_updates_(spec.optimizer().rescale_updates()),
         delay_(delay),
         decay_(delay > 0 ? std::pow(spec.optimizer().correction_decay(), 1 / delay) : 0),
@@ -227,6 +234,9 @@ class Corrected final : public Policy {
     return std::pow(std::max(1.0, delay_), risen - 1);
   }
   uint64_t bytes() const override { return BytesOf(velocity_) + BytesOf(estimate_); }
+  std::vector<std::pair<std::string, Values>> State() const override {
+    return {{"velocity", velocity_}};
+  }
 
  protected:
   void BeforeStep() override { Copy(estimate_, weights_); }
@@ -250,22 +260,24 @@ class Corrected final : public Policy {
 std::unique_ptr<StageWeights> MakeStageWeights(const v1::JobSpec& spec, const Schedule& schedule,
                                                const std::vector<Parameter>& parameters,
                                                const Optimizer* optimizer) {
-  const int64_t a = schedule.config().accumulation;
-  switch (schedule.config().weights) {
+  const ScheduleConfig& config = schedule.config();
+  const int64_t a = config.accumulation;
+  switch (config.weights) {
     case WeightPolicy::kCurrent:
     case WeightPolicy::kNesterov:
       break;
     case WeightPolicy::kStash:
-      return std::make_unique<Stash>(a, parameters);
+      return std::make_unique<Stash>(config, parameters);
     case WeightPolicy::kDoubleBuffer:
-      return std::make_unique<DoubleBuffer>(a, parameters);
+      return std::make_unique<DoubleBuffer>(config, parameters);
     case WeightPolicy::kPredict:
-      return std::make_unique<Predicted>(spec, parameters, optimizer, 0);
+      return std::make_unique<Predicted>(spec, config, parameters, optimizer, 0);
     case WeightPolicy::kPredictBoth:
-      return std::make_unique<Predicted>(spec, parameters, optimizer, schedule.stage() / 2 / a);
+      return std::make_unique<Predicted>(spec, config, parameters, optimizer,
+                                         schedule.stage() / 2 / a);
     case WeightPolicy::kCorrect: {
       const double delay = static_cast<double>(schedule.InFlightCap() - 1) / static_cast<double>(a);
-      return std::make_unique<Corrected>(spec, parameters, delay);
+      return std::make_unique<Corrected>(spec, config, parameters, delay);
     }
   }
   return std::make_unique<Current>();

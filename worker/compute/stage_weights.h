@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/schedule/schedule.h"
@@ -29,13 +31,18 @@ class StageWeights {
   // Runs `step`, which changes the weights, as update `update`; one that was skipped counts.
   virtual void Step(int64_t update, const Pass& step) = 0;
 
+  // What a checkpoint must keep of it once the pipeline is drained: by name, a tensor a parameter,
+  // the policy's own.
+  virtual std::vector<std::pair<std::string, std::vector<at::Tensor>>> State() const { return {}; }
+
   // What the policy makes of the learning rate of `update`.
   virtual double LearningRateScale(int64_t) const { return 1; }
   // Held beside the weights.
   virtual uint64_t bytes() const = 0;
 };
 
-// `optimizer` is asked for its direction, and outlives this.
+// After `schedule.config().first_update` updates. `optimizer` is asked for its direction, and
+// outlives this.
 std::unique_ptr<StageWeights> MakeStageWeights(const v1::JobSpec& spec, const Schedule& schedule,
                                                const std::vector<Parameter>& parameters,
                                                const Optimizer* optimizer);

@@ -37,7 +37,8 @@ class TorchCompute final : public StageCompute {
         model_(spec_, command.assignments(static_cast<int>(stage_)).chunks()),
         parameters_(model_.parameters()),
         optimizer_(MakeOptimizer(spec_, parameters_)),
-        schedule_(MakeSchedule(ScheduleConfigOf(spec_), stage_)),
+        schedule_(MakeSchedule(
+            ScheduleConfigOf(spec_, static_cast<int64_t>(command.resume_from().update())), stage_)),
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
                                          at::kFloat)),
@@ -165,8 +166,17 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) override {
     return Guarded("the checkpoint of update ", update, [&] {
       return WritePart(CheckpointDirectory(spec_, job_id_, update), update,
-                       model_.Tensors(*optimizer_));
+                       model_.Tensors(State()));
     });
+  }
+
+  // Weights and state of a complete checkpoint. Before the first action.
+  absl::Status Load(const std::string& directory) {
+    const StageModel::State state = State();
+    if (absl::Status loaded = model_.Load(directory, &state); !loaded.ok()) return loaded;
+    optimizer_->OnStateLoaded();
+    sample_.Read(parameters_);
+    return absl::OkStatus();
   }
 
   uint64_t policy_bytes() const override { return weights_->bytes(); }
@@ -181,6 +191,15 @@ class TorchCompute final : public StageCompute {
       return absl::StrCat("stage ", stage_, " of job ", job_id_, ", ", what, index);
     };
     return Guard(describe, work);
+  }
+
+  StageModel::State State() const {
+    StageModel::State state;
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      state.push_back(optimizer_->State(i));
+      for (const auto& [name, tensors] : weights_->State()) state[i].emplace_back(name, tensors[i]);
+    }
+    return state;
   }
 
   // Whether the action's chunk is the first of the model, and whether it is the last.
@@ -260,7 +279,15 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
       if (!opened.ok()) return opened.status();
       batches = *std::move(opened);
     }
-    return std::make_unique<TorchCompute>(command, std::move(batches));
+    auto compute = std::make_unique<TorchCompute>(command, std::move(batches));
+    if (command.has_resume_from()) {
+      const std::string& directory = command.resume_from().directory();
+      absl::Status loaded =
+          VerifyUnits(directory, command.assignments(static_cast<int>(stage)).chunks());
+      if (loaded.ok()) loaded = compute->Load(directory);
+      if (!loaded.ok()) return loaded;
+    }
+    return compute;
   });
 }
 

@@ -12,7 +12,8 @@
 
 namespace paci {
 
-// The stage that `command.key()` names, with its weights as they are before the first update. Opens
+// The stage that `command.key()` names, with its weights as they are before the first update, or as
+// the checkpoint to resume from has them; NOT_FOUND or DATA_LOSS when that is damaged. Opens
 // the data files at the first and the last stage. `threads`: of this stage's arithmetic, set for
 // the calling thread.
 absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::PrepareStage& command,

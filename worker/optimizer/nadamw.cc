@@ -10,11 +10,20 @@ double NAdamW::MomentumAt(int64_t step) const {
   return spec_.beta1() * (1 - 0.5 * std::pow(0.96, 0.004 * static_cast<double>(step)));
 }
 
+void NAdamW::OnStateLoaded() {
+  int64_t steps = 0;
+  for (const Group& group : groups_) {
+    if (!group.step.empty()) steps = std::llround(group.step[0].item<double>());
+  }
+  steps_ = 0;
+  product_ = 1;
+  while (steps_ < steps) product_ *= MomentumAt(++steps_);
+}
+
 void NAdamW::Step(double learning_rate) {
-  ++steps_;
+  product_ *= MomentumAt(++steps_);
   const double now = MomentumAt(steps_);
   const double next = MomentumAt(steps_ + 1);
-  product_ *= now;
   const double of_gradient = learning_rate * (1 - now) / (1 - product_);
   const double of_momentum = learning_rate * next / (1 - product_ * next);
   const double root_bias = std::sqrt(1 - std::pow(spec_.beta2(), static_cast<double>(steps_)));

@@ -14,6 +14,7 @@ class NAdamW final : public AdamW {
  public:
   using AdamW::AdamW;
   void Step(double learning_rate) override;
+  void OnStateLoaded() override;
 
  private:
   double MomentumAt(int64_t step) const;

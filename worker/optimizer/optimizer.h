@@ -31,6 +31,8 @@ class Optimizer {
 
   // Of parameter `index`, by name; the tensors are the optimizer's own.
   virtual std::vector<std::pair<std::string, at::Tensor>> State(size_t index) const = 0;
+  // The tensors of State hold what a checkpoint kept of them.
+  virtual void OnStateLoaded() {}
 };
 
 // The one that the job's schedule and optimizer ask for.

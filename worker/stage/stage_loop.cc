@@ -55,9 +55,19 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
     : schedule_(std::move(schedule)),
       compute_(compute),
       monitor_(monitor),
+      state_(schedule_->Begin()),
       slots_(SlotCount(*schedule_)),
-      versions_(compute->WeightSample()),
-      channels_(std::move(channels)) {}
+      prepared_{state_.forwards, state_.evaluations},
+      posted_gradients_(state_.gradients),
+      versions_(compute->WeightSample(), state_.updates),
+      channels_(std::move(channels)) {
+  inbox_.Update([this](Arrivals& arrivals) {
+    arrivals.begun = state_.updates * schedule_->config().accumulation;
+    arrivals.activations = state_.activations;
+    arrivals.evaluation_activations = state_.evaluation_activations;
+    arrivals.gradients = state_.gradients;
+  });
+}
 
 StageLoop::~StageLoop() = default;
 

@@ -100,7 +100,7 @@ class StageLoop {
   SlotPool slots_;
   PreparedInputs prepared_;         // have a slot, and a receive into it if a frame comes
   std::deque<int> prepared_slots_;  // of those whose action has not begun, oldest first
-  int64_t posted_gradients_ = 0;    // for which a receive was posted
+  int64_t posted_gradients_;        // for which a receive was posted
   // Between forward and backward, by micro-batch and chunk.
   struct InFlight {
     int slot;

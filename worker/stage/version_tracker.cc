@@ -19,8 +19,10 @@ double RelativeChange(const std::vector<float>& from, const std::vector<float>& 
 
 }  // namespace
 
-VersionTracker::VersionTracker(absl::Span<const float> sample) {
-  versions_.push_back({0, {sample.begin(), sample.end()}});
+VersionTracker::VersionTracker(absl::Span<const float> sample, int64_t update) {
+  for (const int64_t version : {update - 1, update}) {
+    if (version >= 0) versions_.push_back({version, {sample.begin(), sample.end()}});
+  }
 }
 
 void VersionTracker::OnForward(int64_t version) { forward_updates_.push_back(version); }

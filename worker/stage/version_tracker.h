@@ -13,7 +13,8 @@ namespace paci {
 // version still in flight: a few kilobytes, never the weights. Single-threaded.
 class VersionTracker {
  public:
-  explicit VersionTracker(absl::Span<const float> sample);
+  // `sample` is of the weights after `update` updates. Those of one update before count as equal.
+  explicit VersionTracker(absl::Span<const float> sample, int64_t update = 0);
 
   // A micro-batch whose forward uses the weights as they were after `version` updates. Versions do
   // not fall from one micro-batch to the next.

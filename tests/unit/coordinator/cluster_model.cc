@@ -20,7 +20,9 @@ v1::JobSpec SpecOf(uint32_t choice) {
   spec.mutable_pipeline()->set_stages(1 + choice % 3);
   spec.mutable_pipeline()->set_partition_by(choice % 2 == 0 ? v1::PARTITION_BY_MEASURED
                                                             : v1::PARTITION_BY_FLOPS);
-  if (choice % 5 < 2) spec.mutable_checkpoint()->set_dir("ck");
+  if (choice % 5 < 3) spec.mutable_checkpoint()->set_dir("ck");
+  if (choice % 5 == 2) spec.mutable_checkpoint()->set_every(1);
+  if (choice % 7 < 4) spec.mutable_recovery()->set_max_restarts(choice % 7 == 3 ? 1 : 1000);
   return spec;
 }
 
@@ -182,6 +184,8 @@ absl::Status ClusterModel::Do(Process& process, const v1::Command& command, bool
     if (hold.hold()) result.set_held_at_update(session.hold_at);
   } else if (command.has_commit_checkpoint()) {
     if (!holds(command.commit_checkpoint().key())) return other;
+    committed_[command.commit_checkpoint().key().job_id()].insert(
+        command.commit_checkpoint().update());
   }
   return absl::OkStatus();
 }
@@ -198,6 +202,12 @@ absl::Status ClusterModel::Prepare(Process& process, const v1::PrepareStage& com
     if (process.is_leaving) return absl::FailedPreconditionError("it is leaving");
     process.session = Session();
     *process.session->report.mutable_key() = command.key();
+    const uint64_t update = command.resume_from().update();
+    if (update > 0 && committed_[command.key().job_id()].count(update) == 0) {
+      Break(absl::StrCat("update ", update, " is resumed from, and was not committed"));
+    }
+    process.session->report.mutable_status()->set_updates(update);
+    process.session->points_stored = update;
     process.session->report.mutable_status()->set_state(fails ? v1::STAGE_STATE_FAILED
                                                               : v1::STAGE_STATE_READY);
     if (fails) process.session->report.mutable_status()->set_error("UNAVAILABLE: no neighbour");
@@ -243,14 +253,17 @@ void ClusterModel::Train(Process& process) {
     if (step < 0) available = peer->report.status().updates();
   }
   const uint64_t end = std::min<uint64_t>(session.hold_at, available);
-  if (status.updates() < end) status.set_updates(status.updates() + 1);
+  const bool has_checkpoints = !stored->second.job.spec().checkpoint().dir().empty();
+  if (status.updates() < end) {
+    status.set_updates(status.updates() + 1);
+    const bool is_due = stored->second.job.spec().checkpoint().every() == 1;
+    if (has_checkpoints && (is_due || status.updates() == 3)) {
+      session.report.add_checkpoints()->set_update(status.updates());
+    }
+  }
   session.report.set_held(status.updates() == session.hold_at && status.updates() < 3);
   if (status.updates() < 3) return;
   status.set_state(v1::STAGE_STATE_FINISHED);
-  if (!stored->second.job.spec().checkpoint().dir().empty()) {
-    session.report.clear_checkpoints();
-    session.report.add_checkpoints()->set_update(3);
-  }
 }
 
 v1::StageReport ClusterModel::MakeReport(Session& session) {
@@ -305,6 +318,10 @@ void ClusterModel::TakeEffects() {
     announced_.emplace(event.job_id(), event.generation(), event.type());
   }
   for (const StoredJob& stored : effects.writes.jobs) stored_jobs_[stored.number] = stored;
+  for (const CutPoints& cut : effects.writes.cut_points) {
+    auto& points = stored_points_[cut.job_id];
+    points.erase(points.upper_bound(cut.after_update), points.end());
+  }
   for (const StoredPoint& stored : effects.writes.points) {
     stored_points_[stored.job_id].insert(stored.point.update());
   }
@@ -350,8 +367,10 @@ void ClusterModel::TakeMessage(const OutgoingMessage& outgoing) {
 void ClusterModel::Check() {
   std::map<std::string, std::string> holder;  // worker id -> job
   for (const v1::Job& job : controller_->List()) {
+    const bool is_recovering = job.state() == v1::JOB_STATE_RECOVERING;
     if (IsPlaced(job.state())) {
       for (const v1::StageStatus& stage : job.stages()) {
+        if (is_recovering) continue;
         if (!holder.emplace(stage.worker_id(), job.id()).second) {
           Break(absl::StrCat(stage.worker_id(), " holds two stages"));
         }
@@ -360,6 +379,8 @@ void ClusterModel::Check() {
         Break("a placed job has a stage for each of its stages");
       }
     }
+    const auto restarts = static_cast<uint32_t>(job.restarts_size());
+    if (restarts > job.spec().recovery().max_restarts()) Break("a job restarts more than it may");
     const v1::Job last = std::exchange(last_seen_[job.id()], job);
     if (job.generation() < last.generation()) Break("generations only grow");
     if (IsEnded(last.state()) && job.state() != last.state()) Break("what has ended stays so");
@@ -376,7 +397,8 @@ void ClusterModel::Check() {
     known.insert(worker.id());
     const auto job = last_seen_.find(worker.job_id());
     const auto held = holder.find(worker.id());
-    const bool is_over = job == last_seen_.end() || !IsPlaced(job->second.state());
+    const bool is_over = job == last_seen_.end() || !IsPlaced(job->second.state()) ||
+                         job->second.state() == v1::JOB_STATE_RECOVERING;
     if (held != holder.end() && held->second != worker.job_id()) {
       Break(absl::StrCat(worker.id(), " does not know the job whose stage it has"));
     }
@@ -423,6 +445,13 @@ void ClusterModel::Settle() {
 size_t ClusterModel::jobs_completed() const {
   return std::count_if(stored_jobs_.begin(), stored_jobs_.end(), [](const auto& entry) {
     return entry.second.job.state() == v1::JOB_STATE_COMPLETED;
+  });
+}
+
+size_t ClusterModel::jobs_completed_after_a_restart() const {
+  return std::count_if(stored_jobs_.begin(), stored_jobs_.end(), [](const auto& entry) {
+    return entry.second.job.state() == v1::JOB_STATE_COMPLETED &&
+           !entry.second.job.restarts().empty();
   });
 }
 

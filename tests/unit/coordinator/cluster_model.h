@@ -29,6 +29,7 @@ class ClusterModel {
 
   const std::string& broken() const { return broken_; }
   size_t jobs_completed() const;
+  size_t jobs_completed_after_a_restart() const;
 
  private:
   struct Session {
@@ -75,6 +76,7 @@ class ClusterModel {
   std::vector<Process> processes_;
   std::map<uint64_t, StoredJob> stored_jobs_;
   std::map<std::string, std::set<uint64_t>> stored_points_;
+  std::map<std::string, std::set<uint64_t>> committed_;  // updates with a manifest, by job
   uint64_t last_event_ = 0;
   uint64_t last_job_ = 0;
   std::set<std::tuple<std::string, uint64_t, std::string>> announced_;  // job, generation, event

@@ -11,6 +11,7 @@ namespace {
 
 TEST(ControllerProperty, TheClaimsHoldWhateverHappensAndNothingIsStuckAfterwards) {
   size_t completed = 0;
+  size_t completed_after_a_restart = 0;
   EXPECT_TRUE(rc::check([&] {
     ClusterModel model(*rc::gen::inRange<size_t>(1, 5));
     const auto choices = *rc::gen::resize(
@@ -19,7 +20,9 @@ TEST(ControllerProperty, TheClaimsHoldWhateverHappensAndNothingIsStuckAfterwards
     if (model.broken().empty()) model.Settle();
     if (!model.broken().empty()) RC_FAIL(model.broken());
     completed += model.jobs_completed();
+    completed_after_a_restart += model.jobs_completed_after_a_restart();
   }));
+  EXPECT_GT(completed_after_a_restart, 20U) << "the model hardly restarts anything";
   EXPECT_GT(completed, 50U) << "the model hardly does anything";
 }
 

@@ -134,6 +134,8 @@ void ControllerScript::Submit(const Words& words) {
       SmallSpec(words[1], GetNumber(words, "stages", 2), GetNumber(words, "updates", 10));
   v1::JobSpec& spec = *request.mutable_spec();
   spec.mutable_checkpoint()->set_dir(Get(words, "dir"));
+  spec.mutable_checkpoint()->set_every(GetNumber(words, "every", 0));
+  spec.mutable_recovery()->set_max_restarts(GetNumber(words, "restarts", 0));
   spec.mutable_train()->set_device(Get(words, "device", "cpu"));
   if (Get(words, "by") == "measured") {
     spec.mutable_pipeline()->set_partition_by(v1::PARTITION_BY_MEASURED);
@@ -322,6 +324,9 @@ void ControllerScript::TakeCommand(const std::string& name, const v1::Command& c
       }
     }
     absl::StrAppend(&text, " ", Short(prepare.key()), " of ", absl::StrJoin(units, " "));
+    if (prepare.has_resume_from()) {
+      absl::StrAppend(&text, " from ", prepare.resume_from().directory());
+    }
     if (Short(worker(name).report.key()) != Short(prepare.key())) worker(name).report.Clear();
     *worker(name).report.mutable_key() = prepare.key();
   } else if (command.has_start_stage()) {

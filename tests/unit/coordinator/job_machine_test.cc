@@ -15,8 +15,9 @@ namespace {
 using enum JobTrigger;
 using testing::HasSubstr;
 
-const std::vector<JobTrigger> kTriggers = {kPlace,        kRequeue, kPrepare,  kRun,  kPause, kHeld,
-                                           kAbandonPause, kResume,  kComplete, kFail, kCancel};
+const std::vector<JobTrigger> kTriggers = {kPlace,  kRequeue,  kPrepare,      kRun,
+                                           kPause,  kHeld,     kAbandonPause, kRecover,
+                                           kResume, kComplete, kFail,         kCancel};
 
 std::vector<v1::JobState> States() {
   std::vector<v1::JobState> states;
@@ -31,7 +32,13 @@ std::map<JobTrigger, std::map<v1::JobState, v1::JobState>> Expected() {
       {kPlace, {{JOB_STATE_PENDING, JOB_STATE_PLACING}}},
       {kRequeue,
        {{JOB_STATE_PLACING, JOB_STATE_PENDING}, {JOB_STATE_PREPARING, JOB_STATE_PENDING}}},
-      {kPrepare, {{JOB_STATE_PLACING, JOB_STATE_PREPARING}}},
+      {kPrepare,
+       {{JOB_STATE_PLACING, JOB_STATE_PREPARING}, {JOB_STATE_RECOVERING, JOB_STATE_PREPARING}}},
+      {kRecover,
+       {{JOB_STATE_PREPARING, JOB_STATE_RECOVERING},
+        {JOB_STATE_RUNNING, JOB_STATE_RECOVERING},
+        {JOB_STATE_PAUSING, JOB_STATE_RECOVERING},
+        {JOB_STATE_PAUSED, JOB_STATE_RECOVERING}}},
       {kRun, {{JOB_STATE_PREPARING, JOB_STATE_RUNNING}}},
       {kPause, {{JOB_STATE_RUNNING, JOB_STATE_PAUSING}}},
       {kHeld, {{JOB_STATE_PAUSING, JOB_STATE_PAUSED}}},
@@ -43,6 +50,7 @@ std::map<JobTrigger, std::map<v1::JobState, v1::JobState>> Expected() {
        {{JOB_STATE_PLACING, JOB_STATE_FAILED},
         {JOB_STATE_PREPARING, JOB_STATE_FAILED},
         {JOB_STATE_RUNNING, JOB_STATE_FAILED},
+        {JOB_STATE_RECOVERING, JOB_STATE_FAILED},
         {JOB_STATE_PAUSING, JOB_STATE_FAILED},
         {JOB_STATE_PAUSED, JOB_STATE_FAILED}}},
       {kCancel,
@@ -50,6 +58,7 @@ std::map<JobTrigger, std::map<v1::JobState, v1::JobState>> Expected() {
         {JOB_STATE_PLACING, JOB_STATE_CANCELLED},
         {JOB_STATE_PREPARING, JOB_STATE_CANCELLED},
         {JOB_STATE_RUNNING, JOB_STATE_CANCELLED},
+        {JOB_STATE_RECOVERING, JOB_STATE_CANCELLED},
         {JOB_STATE_PAUSING, JOB_STATE_CANCELLED},
         {JOB_STATE_PAUSED, JOB_STATE_CANCELLED}}}};
 }

@@ -23,6 +23,7 @@ inline v1::JobSpec SmallSpec(const std::string& name, uint32_t stages, uint64_t 
   spec.mutable_optimizer()->set_warmup_updates(1);
   spec.mutable_checkpoint()->clear_dir();
   spec.mutable_checkpoint()->set_every(0);
+  spec.mutable_recovery()->set_max_restarts(0);
   return spec;
 }
 

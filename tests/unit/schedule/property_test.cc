@@ -194,6 +194,27 @@ RC_GTEST_PROP(Schedule, TakesTheTimeOfItsClosedForm, ()) {
             static_cast<double>(3 * (config.Passes() + fills * (config.stages - 1))));
 }
 
+// What a run does after a checkpoint, a run that begins with that checkpoint does.
+RC_GTEST_PROP(Schedule, GoesOnFromACheckpointAsIfNothingHadBeen, ()) {
+  ScheduleConfig config = RandomConfig();
+  RC_PRE(!Splits(config));
+  if (config.order == Order::kDrainFirst) config.order = Order::kStrict;
+  config.milestones.updates = *rc::gen::inRange<int64_t>(2, 8);
+  config.milestones.checkpoint_every = *rc::gen::inRange<int64_t>(1, config.milestones.updates);
+  const Simulation whole = RandomRun(config);
+  const int64_t checkpoints = (config.milestones.updates - 1) / config.milestones.checkpoint_every;
+  const int64_t last = *rc::gen::inRange<int64_t>(0, checkpoints);
+  config.first_update = (last + 1) * config.milestones.checkpoint_every;
+  const Simulation rest = RandomRun(config);
+  for (int64_t i = 0; i < config.stages; ++i) {
+    std::vector<Action> expected = ActionsOf(whole.stages[i]);
+    const auto cut =
+        std::find(expected.begin(), expected.end(), Action{ActionKind::kCheckpoint, last});
+    expected.erase(expected.begin(), cut + 1);
+    RC_ASSERT(ToString(ActionsOf(rest.stages[i])) == ToString(expected));
+  }
+}
+
 RC_GTEST_PROP(Schedule, DrainsToTheHoldAndGoesOnAfterIt, (uint64_t seed)) {
   const ScheduleConfig config = RandomConfig();
   const int64_t update = *rc::gen::inRange<int64_t>(0, config.milestones.updates);

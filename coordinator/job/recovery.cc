@@ -1,0 +1,92 @@
+#include "coordinator/job/recovery.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/rpc/timestamp.h"
+
+namespace paci {
+namespace {
+
+absl::Duration WindowOf(const v1::Job& job) {
+  return absl::Seconds(job.spec().recovery().window_seconds());
+}
+
+int64_t CountRestarts(const v1::Job& job, absl::Time now) {
+  return std::count_if(job.restarts().begin(), job.restarts().end(), [&](const auto& restart) {
+    return FromTimestamp(restart) > now - WindowOf(job);
+  });
+}
+
+// About what the job asks for or reads, which a restart does not change.
+bool IsLasting(const FailureCause& cause) {
+  if (cause.kind != FailureKind::kOwnError) return false;
+  for (const absl::string_view code :
+       {"INVALID_ARGUMENT:", "NOT_FOUND:", "OUT_OF_RANGE:", "FAILED_PRECONDITION:",
+        "PERMISSION_DENIED:", "UNIMPLEMENTED:"}) {
+    if (absl::StartsWith(cause.what, code)) return true;
+  }
+  return false;
+}
+
+// A stage that was to go on from the newest checkpoint found it missing or damaged.
+bool IsDamagedCheckpoint(const v1::Job& job, const std::vector<FailureCause>& causes) {
+  if (job.state() != v1::JOB_STATE_PREPARING || job.checkpoint_updates().empty()) return false;
+  return std::any_of(causes.begin(), causes.end(), [&](const FailureCause& cause) {
+    return cause.kind == FailureKind::kOwnError &&
+           (absl::StartsWith(cause.what, "DATA_LOSS:") ||
+            absl::StartsWith(cause.what, "NOT_FOUND:")) &&
+           absl::StrContains(cause.what, job.checkpoint());
+  });
+}
+
+}  // namespace
+
+std::string PlaceToRestart(const v1::Job& job) {
+  if (job.checkpoint_updates().empty()) return "its beginning, there being no checkpoint";
+  return absl::StrCat("update ", *job.checkpoint_updates().rbegin(), ", its last checkpoint");
+}
+
+RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCause>& causes,
+                                absl::Time now) {
+  using Kind = RecoveryDecision::Kind;
+  const std::string cause = DescribeFailure(causes);
+  const uint32_t most = job.spec().recovery().max_restarts();
+  if (most == 0) return {Kind::kFail, cause};
+  const bool is_damaged = IsDamagedCheckpoint(job, causes);
+  const bool would_fail_again =
+      !is_damaged && std::any_of(causes.begin(), causes.end(), [&](const FailureCause& c) {
+        return IsLasting(c) || (c.kind == FailureKind::kOwnError && !job.has_started());
+      });
+  if (would_fail_again) return {Kind::kFail, cause};
+  const int64_t restarts = CountRestarts(job, now);
+  const std::string window = absl::FormatDuration(WindowOf(job));
+  if (restarts >= most) {
+    return {Kind::kFail, absl::StrCat(cause, "; it has been restarted ", restarts, " times within ",
+                                      window, ", which is its limit (recovery.max_restarts)")};
+  }
+  const std::string which =
+      absl::StrCat("restart ", restarts + 1, " of at most ", most, " in ", window);
+  if (is_damaged) {
+    if (job.checkpoint_updates_size() < 2) {
+      return {Kind::kFail, absl::StrCat(cause, "; there is no other checkpoint to go back to")};
+    }
+    const uint64_t older = job.checkpoint_updates(job.checkpoint_updates_size() - 2);
+    return {Kind::kRestartFromOlder, absl::StrCat(cause, "; the checkpoint before it, of update ",
+                                                  older, ", is taken, ", which)};
+  }
+  return {Kind::kRestart,
+          absl::StrCat(cause, "; every stage goes back to ", PlaceToRestart(job), ", ", which)};
+}
+
+void DropOldRestarts(v1::Job& job, absl::Time now) {
+  auto& restarts = *job.mutable_restarts();
+  restarts.erase(std::remove_if(restarts.begin(), restarts.end(),
+                                [&](const auto& restart) {
+                                  return FromTimestamp(restart) <= now - WindowOf(job);
+                                }),
+                 restarts.end());
+}
+
+}  // namespace paci

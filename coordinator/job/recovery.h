@@ -1,0 +1,37 @@
+#pragma once
+
+// What becomes of a job whose stage failed: a pure decision with its reason.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "coordinator/job/failure.h"
+#include "paci/v1/job.pb.h"
+
+namespace paci {
+
+struct RecoveryDecision {
+  enum class Kind {
+    kFail,
+    kRestart,           // every stage goes back to the newest checkpoint, or to the beginning
+    kRestartFromOlder,  // the newest checkpoint is damaged: to the one before
+  };
+  Kind kind = Kind::kFail;
+  std::string reason;  // one sentence
+};
+
+// `causes` is not empty. No restart for what would only fail again: an error of a stage's own that
+// is about its input (INVALID_ARGUMENT, NOT_FOUND, OUT_OF_RANGE, ...), or any before the job has
+// run.
+RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCause>& causes,
+                                absl::Time now);
+
+// Forgets the restarts that are older than the job's window.
+void DropOldRestarts(v1::Job& job, absl::Time now);
+
+// "update 40, its last checkpoint", "its beginning": where a restart begins.
+std::string PlaceToRestart(const v1::Job& job);
+
+}  // namespace paci

@@ -1,0 +1,166 @@
+// A failed stage restarts by itself, and what the job computes is bit for bit what it would have
+// computed without the failure.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/job_files.h"
+#include "tests/integration/local_cluster.h"
+
+namespace paci {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+class Recovery : public testing::Test {
+ protected:
+  // With a checkpoint every 5 updates, in an order that gives the same bits every time.
+  std::string SubmitJob(LocalCluster& cluster, std::vector<std::string> settings = {}) const {
+    for (const std::string& setting :
+         {absl::StrCat("checkpoint.dir=", checkpoints(cluster)), std::string("checkpoint.every=5"),
+          std::string("checkpoint.keep=3"), std::string("pipeline.stages=3"),
+          std::string("pipeline.order=strict"), std::string("model.dropout=0.1")}) {
+      settings.push_back(setting);
+    }
+    return cluster.Submit(WriteRealJob(cluster.folder()), settings);
+  }
+  static std::string checkpoints(const LocalCluster& cluster) {
+    return cluster.folder().path() + "/checkpoints";
+  }
+
+  static nlohmann::json LastManifest(const v1::Job& job) {
+    std::ifstream file(job.checkpoint() + "/manifest.json");
+    return nlohmann::json::parse(file);
+  }
+
+  struct Outcome {
+    std::vector<double> losses;
+    std::vector<double> validation_losses;
+    nlohmann::json files;  // of the last checkpoint: names, sizes, checksums
+
+    bool operator==(const Outcome&) const = default;
+  };
+  static Outcome OutcomeOf(LocalCluster& cluster, const std::string& id) {
+    Outcome outcome;
+    const std::vector<v1::MetricPoint> points = cluster.AwaitCompletion(id);
+    outcome.losses = Losses(points);
+    for (const v1::MetricPoint& point : points) {
+      if (point.has_validation_loss()) outcome.validation_losses.push_back(point.validation_loss());
+    }
+    outcome.files = LastManifest(cluster.Get(id))["files"];
+    return outcome;
+  }
+
+  // Of the same job without a failure.
+  const Outcome& Undisturbed() const {
+    static const auto* const outcome = [this] {
+      LocalCluster cluster({.workers = 3});
+      return new Outcome(OutcomeOf(cluster, SubmitJob(cluster)));
+    }();
+    return *outcome;
+  }
+
+  static v1::Job AwaitCheckpoint(const LocalCluster& cluster, const std::string& id) {
+    return cluster.Await(id, [](const v1::Job& job) { return !job.checkpoint().empty(); });
+  }
+};
+
+TEST_F(Recovery, AKilledWorkerIsReplacedByAStandbyAtEveryPosition) {
+  for (const std::string victim : {"w0", "w1", "w2"}) {
+    SCOPED_TRACE(victim);
+    LocalCluster cluster({.workers = 4});
+    const std::string id = SubmitJob(cluster);
+    AwaitCheckpoint(cluster, id);
+    cluster.worker(victim).Signal(SIGKILL);
+    EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+    const v1::Job job = cluster.Get(id);
+    EXPECT_EQ(job.generation(), 2);
+    EXPECT_EQ(job.restarts_size(), 1);
+    EXPECT_THAT(cluster.EventTypes(id), Contains("Recovering"));
+  }
+}
+
+TEST_F(Recovery, WithoutAStandbyTheJobWaitsForTheRestartedWorkers) {
+  LocalCluster cluster({.workers = 3});
+  const std::string id = SubmitJob(cluster);
+  AwaitCheckpoint(cluster, id);
+  for (const std::string name : {"w0", "w1", "w2"}) cluster.worker(name).Signal(SIGKILL);
+  cluster.AwaitState(id, v1::JOB_STATE_RECOVERING);
+  for (const std::string name : {"r0", "r1", "r2"}) cluster.StartWorker(name);
+  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+}
+
+TEST_F(Recovery, AWorkerThatStoodStillComesBackAsAStandbyAndChangesNothing) {
+  LocalCluster cluster({.workers = 4, .lease_seconds = 3});
+  const std::string id = SubmitJob(cluster);
+  AwaitCheckpoint(cluster, id);
+  cluster.worker("w1").Signal(SIGSTOP);
+  cluster.Await(id, [](const v1::Job& job) { return job.generation() == 2; });
+  cluster.worker("w1").Signal(SIGCONT);
+  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+  cluster.AwaitWorker("w1", v1::WORKER_STATE_IDLE);
+}
+
+TEST_F(Recovery, CoordinatorAndWorkerAreKilledTogether) {
+  LocalCluster cluster({.workers = 4});
+  const std::string id = SubmitJob(cluster);
+  AwaitCheckpoint(cluster, id);
+  cluster.KillCoordinator();
+  cluster.worker("w2").Signal(SIGKILL);
+  cluster.StartCoordinator();
+  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+}
+
+TEST_F(Recovery, ADamagedCheckpointIsNamedAndTheOneBeforeItTakenAndThePauseKept) {
+  LocalCluster cluster({.workers = 4});
+  const std::string id = SubmitJob(cluster);
+  cluster.Await(id, [](const v1::Job& job) { return job.checkpoint_updates_size() >= 2; });
+  EXPECT_EQ(cluster.Pacictl({"pause", id}).code, 0);
+  const v1::Job paused = cluster.AwaitState(id, v1::JOB_STATE_PAUSED);
+  for (const auto& entry : std::filesystem::directory_iterator(paused.checkpoint())) {
+    if (entry.path().filename() != "unit-00001.weights.safetensors") continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-1, std::ios::end);
+    file.put('x');
+  }
+  cluster.worker("w1").Signal(SIGKILL);
+  cluster.Await(id, [&](const v1::Job& job) {
+    return job.generation() > paused.generation() + 1 && job.state() == v1::JOB_STATE_PAUSED;
+  });
+  EXPECT_EQ(cluster.Pacictl({"resume", id}).code, 0);
+  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+  EXPECT_THAT(cluster.Pacictl({"events", id}).out,
+              HasSubstr("unit-00001.weights.safetensors is damaged"));
+}
+
+TEST_F(Recovery, AJobWithoutCheckpointsBeginsAgain) {
+  LocalCluster cluster({.workers = 3});
+  const std::vector<std::string> settings = {"pipeline.order=strict", "train.updates=60"};
+  const std::string job_file = WriteRealJob(cluster.folder());
+  const std::vector<double> losses =
+      Losses(cluster.AwaitCompletion(cluster.Submit(job_file, settings)));
+  const std::string id = cluster.Submit(job_file, settings);
+  cluster.AwaitUpdates(id, 2);
+  cluster.worker("w0").Signal(SIGKILL);
+  EXPECT_EQ(Losses(cluster.AwaitCompletion(id)), losses);
+}
+
+TEST_F(Recovery, WithoutWorkersItFailsInTheEndAndSaysWhatItWaitedFor) {
+  LocalCluster cluster({.workers = 2});
+  const std::string id =
+      cluster.Submit(WriteEmulatedJob(cluster.folder()), {"recovery.replacement_seconds=200ms"});
+  cluster.AwaitUpdates(id, 1);
+  cluster.worker("w1").Signal(SIGKILL);
+  EXPECT_THAT(cluster.AwaitState(id, v1::JOB_STATE_FAILED).reason(),
+              HasSubstr("it needs 2 workers, and for 200ms no more than 1 were free; stage 1 on "
+                        "worker w1 was lost"));
+}
+
+}  // namespace
+}  // namespace paci
