@@ -9,7 +9,8 @@ usage: schedules.py [--json FILE] [--repeats R] [--no-emulated] [--no-real]
 """
 import argparse
 
-from cluster import ROOT, Cluster, cluster, kjv, machine, median, report, resident_bytes, sets, tokens_per_second
+from cluster import (ROOT, Cluster, cluster, kjv, machine, mean_lag, median, report, resident_bytes, sets,
+                     tokens_per_second)
 
 SYSTEMS = ["paci", "1f1b", "gpipe", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw", "pipemare", "pipeoptim",
            "spectrain", "nesterov"]
@@ -75,11 +76,6 @@ def emulate(running: Cluster, stages: int, settings: dict[str, object]) -> dict:
     return {"share_of_limit": tokens_per_second(job, max(1, 2 * stages // a)) / limit,
             "predicted": plan["choices"][0]["share_of_limit"], "lag_max": max(len(counts) - 1 for counts in lags),
             "lag_mean": mean_lag(lags[0])}
-
-
-def mean_lag(counts: list) -> float:
-    counts = [int(count) for count in counts]
-    return sum(lag * count for lag, count in enumerate(counts)) / max(1, sum(counts))
 
 
 def real(repeats: int) -> dict:
