@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = ROOT / "build" / "bin"
+BIN = pathlib.Path(os.environ.get("PACI_BIN", ROOT / "build" / "bin"))
 
 
 class Cluster:
@@ -119,6 +119,12 @@ def kjv() -> tuple[pathlib.Path, pathlib.Path]:
         train.write_bytes(b"".join(lines[:cut]))
         validation.write_bytes(b"".join(lines[cut:]))
     return train, validation
+
+
+def mean_lag(counts: list) -> float:
+    """Of a stage's histogram: how many micro-batches had lag 0, 1, ..."""
+    counts = [int(count) for count in counts]
+    return sum(lag * count for lag, count in enumerate(counts)) / max(1, sum(counts))
 
 
 def resident_bytes(pid: int) -> int:

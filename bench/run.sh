@@ -1,17 +1,25 @@
 #!/usr/bin/env bash
 # ./run bench NAME [--json FILE] [options of that bench]
+# PACI_BIN: a folder of binaries to use in place of a build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:-}
 [ $# -gt 0 ] && shift
 case "$name" in
-  pipeline | emulated | convergence | schedules)
-    ./run build --quiet paci-coordinator paci-worker pacictl
+  pipeline | emulated | convergence | schedules | scaling)
+    [ -n "${PACI_BIN:-}" ] || ./run build --quiet paci-coordinator paci-worker pacictl
     [ "$name" = pipeline ] && bench/peers/setup.sh
     exec python3 "bench/$name.py" "$@" ;;
+  plots)
+    bench/plotting/setup.sh
+    [ -n "${PACI_BIN:-}" ] || ./run build --quiet pacictl
+    exec .run/plotting/bin/python bench/plots.py "$@" ;;
   transport | simulator)
     ./run build --quiet "${name}_bench"
     if [ "${1:-}" = --json ]; then exec "build/bench/${name}_bench" --benchmark_out="$2" --benchmark_out_format=json; fi
     exec "build/bench/${name}_bench" "$@" ;;
-  *) echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, convergence, schedules, transport, simulator" >&2; exit 2 ;;
+  *)
+    echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, schedules, convergence, scaling, plots," \
+      "transport, simulator" >&2
+    exit 2 ;;
 esac

@@ -1,18 +1,19 @@
 """Every schedule as a real job: four and eight emulated stages, and two stages that compute.
 
 Emulated (bench/emulated.yaml, halves of the backward of 10 ms each): tokens/s as a share of the no-bubble limit, one
-micro-batch every forward + backward, beside what `pacictl plan` predicts when a frame is TRANSIT under way. Real (the model and cut of bench/pipeline.yaml, one thread a stage): tokens/s as a
-share of twice one process with one thread, and the peak memory of both processes beside `1f1b`. All sides take turns;
-medians. `paci` is shown with one micro-batch more in flight and with recomputation, too.
+micro-batch every forward + backward, beside what `pacictl plan` predicts when a frame is TRANSIT under way. Real (the
+model and cut of bench/pipeline.yaml, one thread a stage): tokens/s as a share of twice one process with one thread, and
+the peak memory of both processes beside `1f1b`. All sides take turns; medians. `paci` is shown with one micro-batch more in flight and with recomputation, too.
 
 usage: schedules.py [--json FILE] [--repeats R] [--no-emulated] [--no-real]
 """
 import argparse
 
-from cluster import ROOT, Cluster, cluster, kjv, machine, median, report, resident_bytes, sets, tokens_per_second
+from cluster import (ROOT, Cluster, cluster, kjv, machine, mean_lag, median, report, resident_bytes, sets,
+                     tokens_per_second)
 
-SYSTEMS = ["paci", "1f1b", "gpipe", "interleaved", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw", "pipemare", "pipeoptim",
-           "spectrain", "nesterov"]
+SYSTEMS = ["paci", "1f1b", "gpipe", "interleaved", "zb-h1", "zb-2p", "async", "pipedream", "pipedream-2bw",
+           "pipemare", "pipeoptim", "spectrain", "nesterov"]
 VARIANTS: dict[str, dict[str, object]] = {name: {"pipeline.schedule": name} for name in SYSTEMS}
 VARIANTS["paci, extra_in_flight 1"] = {"pipeline.schedule": "paci", "pipeline.extra_in_flight": 1}
 RECOMPUTING = {f"paci, recompute {mode}": {"pipeline.schedule": "paci", "pipeline.recompute": mode}
@@ -77,11 +78,6 @@ def emulate(running: Cluster, stages: int, settings: dict[str, object]) -> dict:
     return {"share_of_limit": tokens_per_second(job, max(1, 2 * stages // a)) / limit,
             "predicted": plan["choices"][0]["share_of_limit"], "lag_max": max(len(counts) - 1 for counts in lags),
             "lag_mean": mean_lag(lags[0])}
-
-
-def mean_lag(counts: list) -> float:
-    counts = [int(count) for count in counts]
-    return sum(lag * count for lag, count in enumerate(counts)) / max(1, sum(counts))
 
 
 def partition_of(settings: dict, stages: int) -> str:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,6 +12,7 @@
 #include "absl/types/span.h"
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
+#include "common/simulator/costs.h"
 
 namespace paci::cli {
 namespace {
@@ -27,6 +29,7 @@ constexpr Unit kBitUnits[] = {
     {"bit", 1}, {"kbit", 1e3}, {"Mbit", 1e6}, {"Gbit", 1e9}, {"Tbit", 1e12}};
 constexpr Unit kFlopUnits[] = {{"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"P", 1e15}};
 constexpr double kMax = 1e18;
+constexpr double kMaxSlowdown = 1000;
 
 absl::Status Wrong(absl::string_view option, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(option, ": ", problem));
@@ -51,6 +54,37 @@ absl::StatusOr<double> ParseWithUnit(absl::string_view option, absl::string_view
                             absl::StrJoin(units, ", ", append), ", such as ", example));
 }
 
+// As the value of a job file's key of that type and range would be.
+template <typename Value>
+absl::StatusOr<Value> ParseAs(absl::string_view option, absl::string_view text, KeyType type,
+                              const Range& range) {
+  JobKey key;
+  key.type = type;
+  key.range = range;
+  const ParsedValue parsed = ParseKeyValue(key, std::string(text));
+  if (!parsed.problem.empty()) return Wrong(option, parsed.problem);
+  return std::get<Value>(parsed.value);
+}
+
+using Straggler = std::pair<int64_t, double>;
+
+absl::StatusOr<Straggler> ParseStraggler(absl::string_view option, absl::string_view text) {
+  if (!absl::StrContains(text, '=')) {
+    return Wrong(option, absl::StrCat(Quote(text),
+                                      " is not right; expected STAGE=FACTOR, such as "
+                                      "4=1.2"));
+  }
+  const std::pair<absl::string_view, absl::string_view> words =
+      absl::StrSplit(text, absl::MaxSplits('=', 1));
+  const double last_stage = FindJobKey("pipeline.stages")->range.max - 1;
+  const auto stage = ParseAs<uint64_t>(option, words.first, KeyType::kCount, {.max = last_stage});
+  if (!stage.ok()) return stage.status();
+  const auto factor = ParseAs<double>(option, words.second, KeyType::kNumber,
+                                      {.max = kMaxSlowdown, .excludes_min = true});
+  if (!factor.ok()) return factor.status();
+  return Straggler(*stage, *factor);
+}
+
 }  // namespace
 
 absl::StatusOr<int64_t> ParseBytes(absl::string_view option, absl::string_view text) {
@@ -70,13 +104,24 @@ absl::StatusOr<double> ParseFlops(absl::string_view option, absl::string_view te
 }
 
 absl::StatusOr<double> ParseLatency(absl::string_view option, absl::string_view text) {
-  JobKey key;
-  key.path = option;
-  key.type = KeyType::kSeconds;
-  key.range = {.min = 0, .max = 3600};
-  const ParsedValue parsed = ParseKeyValue(key, std::string(text));
-  if (!parsed.problem.empty()) return Wrong(option, parsed.problem);
-  return std::get<double>(parsed.value);
+  return ParseAs<double>(option, text, KeyType::kSeconds, {.max = 3600});
+}
+
+absl::StatusOr<double> ParseJitter(absl::string_view option, absl::string_view text) {
+  return ParseAs<double>(option, text, KeyType::kNumber, {.max = Jitter::kMaxRelativeDeviation});
+}
+
+absl::StatusOr<std::map<int64_t, double>> ParseStragglers(absl::string_view option,
+                                                          absl::string_view text) {
+  std::map<int64_t, double> slowdowns;
+  for (const absl::string_view item : absl::StrSplit(text, ',')) {
+    const absl::StatusOr<Straggler> straggler = ParseStraggler(option, item);
+    if (!straggler.ok()) return straggler.status();
+    if (!slowdowns.insert(*straggler).second) {
+      return Wrong(option, absl::StrCat("stage ", straggler->first, " is given twice"));
+    }
+  }
+  return slowdowns;
 }
 
 absl::StatusOr<std::vector<int64_t>> ParseCounts(absl::string_view option, absl::string_view text,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,11 @@ absl::StatusOr<double> ParseBandwidth(absl::string_view option, absl::string_vie
 absl::StatusOr<double> ParseFlops(absl::string_view option, absl::string_view text);
 // "50us", "1ms", "0.2s": in seconds, >= 0, at most an hour.
 absl::StatusOr<double> ParseLatency(absl::string_view option, absl::string_view text);
+// "0.05": a standard deviation over its mean, as the simulator's Jitter takes it.
+absl::StatusOr<double> ParseJitter(absl::string_view option, absl::string_view text);
+// "4=1.2,7=2": how many times slower than the others a stage is, by stage.
+absl::StatusOr<std::map<int64_t, double>> ParseStragglers(absl::string_view option,
+                                                          absl::string_view text);
 // "2,4,8", each as the job file's `key` may be. Of what stands there twice the first counts.
 absl::StatusOr<std::vector<int64_t>> ParseCounts(absl::string_view option, absl::string_view text,
                                                  absl::string_view key);

@@ -30,6 +30,8 @@ struct PlanArguments {
   std::string costs;
   std::string link_latency;
   std::string link_bandwidth;
+  std::string jitter;
+  std::string stragglers;
   std::string trace;
   bool gantt = false;
 };
@@ -58,6 +60,12 @@ absl::StatusOr<std::vector<std::string>> ParseSchedules(absl::string_view option
   return names;
 }
 
+absl::StatusOr<Jitter> ParseLognormal(absl::string_view option, absl::string_view text) {
+  const absl::StatusOr<double> deviation = ParseJitter(option, text);
+  if (!deviation.ok()) return deviation.status();
+  return Jitter{.kind = Jitter::Kind::kLognormal, .relative_deviation = *deviation};
+}
+
 absl::StatusOr<PlanRequest> RequestOf(const PlanArguments& arguments, const v1::JobSpec& spec) {
   PlanRequest request;
   request.stages = {spec.pipeline().stages()};
@@ -75,6 +83,8 @@ absl::StatusOr<PlanRequest> RequestOf(const PlanArguments& arguments, const v1::
       Set(&request.link.latency_seconds, ParseLatency, "--link-latency", arguments.link_latency));
   status.Update(Set(&request.link.bytes_per_second, ParseBandwidth, "--link-bandwidth",
                     arguments.link_bandwidth));
+  status.Update(Set(&request.jitter, ParseLognormal, "--jitter", arguments.jitter));
+  status.Update(Set(&request.slowdowns, ParseStragglers, "--straggler", arguments.stragglers));
   if (!status.ok()) return status;
   if (arguments.costs.empty()) return request;
   absl::StatusOr<UnitSeconds> measured = SecondsFromFile(arguments.costs, spec.model());
@@ -163,6 +173,11 @@ std::vector<Argument> ArgumentsOf(PlanArguments* to) {
              &to->link_latency),
       Option("--link-bandwidth", "RATE", "Of each direction, such as 10Gbit; else unlimited",
              &to->link_bandwidth),
+      Option("--jitter", "SHARE",
+             "Standard deviation of every duration and latency, of its mean, such as 0.05; else 0",
+             &to->jitter),
+      Option("--straggler", "STAGE=FACTOR,...",
+             "Stages, from 0, that take FACTOR times as long; else none", &to->stragglers),
       Option("--trace", "FILE", "Writes the recommended choice as a Chrome trace", &to->trace),
       {.name = "--gantt",
        .help = "Draws two updates of the recommended choice: F, B, W, S (update), . (bubble)",

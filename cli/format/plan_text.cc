@@ -78,6 +78,12 @@ std::string PlanJson(const Plan& plan, const PlanRequest& request) {
   if (std::isfinite(request.link.bytes_per_second)) {
     json["link_bytes_per_second"] = request.link.bytes_per_second;
   }
+  if (request.jitter.kind != Jitter::Kind::kNone) {
+    json["jitter"] = request.jitter.relative_deviation;
+  }
+  for (const auto& [stage, slowdown] : request.slowdowns) {
+    json["stragglers"].push_back({{"stage", stage}, {"factor", slowdown}});
+  }
   if (request.device_memory_bytes) json["device_memory_bytes"] = *request.device_memory_bytes;
   json["recommended"] = plan.recommended ? KeyJson(plan.choices[*plan.recommended].key) : Json();
   json["reason"] = plan.reason;

@@ -12,7 +12,6 @@ namespace paci {
 namespace {
 
 constexpr double kMaxRunSeconds = 1e9;  // a ninth of what 63 bits of nanoseconds count
-constexpr double kMaxRelativeDeviation = 10;
 
 // SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 uint64_t Next(uint64_t x) { return CombineKeys(x, 0); }
@@ -72,10 +71,10 @@ absl::Status CheckShape(const ScheduleConfig& config, const SimulatedCosts& cost
                                                    " or none"));
   }
   const double deviation = costs.jitter.relative_deviation;
-  if (!(deviation >= 0 && deviation <= kMaxRelativeDeviation)) {
+  if (!(deviation >= 0 && deviation <= Jitter::kMaxRelativeDeviation)) {
     return absl::InvalidArgumentError(absl::StrCat("jitter: relative_deviation is ", deviation,
                                                    "; expected a number in [0, ",
-                                                   kMaxRelativeDeviation, "]"));
+                                                   Jitter::kMaxRelativeDeviation, "]"));
   }
   return absl::OkStatus();
 }

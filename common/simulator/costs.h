@@ -40,8 +40,10 @@ struct LinkCosts {
 // disturbances.
 struct Jitter {
   enum class Kind { kNone, kNormal, kLognormal };
+  static constexpr double kMaxRelativeDeviation = 10;
+
   Kind kind = Kind::kNone;
-  double relative_deviation = 0;  // standard deviation over mean, in [0, 10]
+  double relative_deviation = 0;  // standard deviation over mean, in [0, kMaxRelativeDeviation]
   uint64_t seed = 0;
 
   // A normal one is cut at 0.

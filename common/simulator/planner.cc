@@ -38,10 +38,21 @@ bool IsEmulated(const v1::JobSpec& spec, const PlanRequest& request) {
   return spec.has_emulation() && !request.measured;
 }
 
-std::string SourceOfCosts(const v1::JobSpec& spec, const PlanRequest& request) {
+std::string SourceOfSeconds(const v1::JobSpec& spec, const PlanRequest& request) {
   if (request.measured) return "measured seconds by unit";
   if (spec.has_emulation()) return "the job's emulation";
   return absl::StrCat("arithmetic by unit at ", request.device_flops, " operations a second");
+}
+
+std::string SourceOfCosts(const v1::JobSpec& spec, const PlanRequest& request) {
+  std::string source = SourceOfSeconds(spec, request);
+  if (request.jitter.kind != Jitter::Kind::kNone) {
+    absl::StrAppend(&source, ", jitter ", request.jitter.relative_deviation);
+  }
+  for (const auto& [stage, slowdown] : request.slowdowns) {
+    absl::StrAppend(&source, ", stage ", stage, " takes ", slowdown, " times as long");
+  }
+  return source;
 }
 
 // What one combination is simulated with.
@@ -64,6 +75,10 @@ absl::StatusOr<Trial> MakeTrial(const v1::JobSpec& spec, const PlanRequest& requ
   trial.partition = *std::move(partition);
   trial.costs.stages = IsEmulated(spec, request) ? EmulatedParts(spec, trial.partition.stages())
                                                  : StagesOf(units, trial.partition);
+  for (const auto& [stage, slowdown] : request.slowdowns) {
+    trial.costs.stages[stage].slowdown = slowdown;
+  }
+  trial.costs.jitter = request.jitter;
   LinkCosts link = request.link;
   link.frame_bytes =
       4.0 * spec.pipeline().micro_batch() * spec.model().context() * spec.model().hidden();
@@ -109,6 +124,18 @@ PlanChoice ChoiceOf(const PlanKey& key, const Trial& trial, const Simulation& ru
   return choice;
 }
 
+absl::Status CheckStragglers(const PlanRequest& request) {
+  for (const auto& [stage, slowdown] : request.slowdowns) {
+    for (const int64_t stages : request.stages) {
+      if (stage >= 0 && stage < stages) continue;
+      return absl::InvalidArgumentError(absl::StrCat("straggler ", stage,
+                                                     ": expected a stage in 0..", stages - 1,
+                                                     " of a pipeline of ", stages));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckRequest(const PlanRequest& request) {
   if (request.stages.empty() || request.schedules.empty() || request.accumulations.empty()) {
     return absl::InvalidArgumentError("nothing to plan: no stages, schedules or accumulations");
@@ -117,7 +144,7 @@ absl::Status CheckRequest(const PlanRequest& request) {
     const absl::Status known = FindPreset(name).status();
     if (!known.ok()) return absl::InvalidArgumentError(known.message());
   }
-  return absl::OkStatus();
+  return CheckStragglers(request);
 }
 
 absl::Status Try(const v1::JobSpec& spec, const PlanRequest& request, const PlanKey& key,

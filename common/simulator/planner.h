@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ struct PlanRequest {
   double device_flops = kDefaultDeviceFlops;
   std::optional<int64_t> device_memory_bytes;  // unknown: everything fits
   LinkCosts link;                              // between neighbours; frame_bytes is the job's
+  Jitter jitter;
+  // By stage, of stragglers, which the partition does not know of.
+  std::map<int64_t, double> slowdowns;
 };
 
 struct PlanKey {
@@ -61,7 +65,8 @@ struct Plan {
 };
 
 // Simulates every combination for max(4, ceil(16 N / a)) updates, without validation and
-// checkpoints. `spec` is valid. INVALID_ARGUMENT: an empty list, or a schedule that does not exist.
+// checkpoints. `spec` is valid. INVALID_ARGUMENT: an empty list, a schedule
+// that does not exist, or a straggler that is not among the stages.
 absl::StatusOr<Plan> MakePlan(const v1::JobSpec& spec, const PlanRequest& request);
 
 }  // namespace paci

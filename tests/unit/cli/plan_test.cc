@@ -93,6 +93,30 @@ TEST(Plan, TakesMeasuredCosts) {
   EXPECT_NEAR(plan["choices"][0]["tokens_per_second"].get<double>(), 4 * 128 / 6.0, 1e-6);
 }
 
+// The limit is that of the slowest stage, 3 * 1.5 ms.
+TEST(Plan, SlowsStragglersDown) {
+  const CommandResult result = RunPlan({"--schedules", "paci", "--set", "pipeline.order=strict",
+                                        "--straggler", "3=1.5", "-o", "json"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  const Json plan = Json::parse(result.out);
+  EXPECT_EQ(plan["costs"], "the job's emulation, stage 3 takes 1.5 times as long");
+  EXPECT_EQ(plan["stragglers"], Json::parse(R"([{"stage": 3, "factor": 1.5}])"));
+  EXPECT_NEAR(plan["choices"][0]["tokens_per_second"].get<double>(), 4 * 128 / 0.0045, 1e-6);
+  EXPECT_NEAR(plan["choices"][0]["share_of_limit"].get<double>(), 1, 1e-9);
+}
+
+TEST(Plan, JitterCostsTheSameInEveryRun) {
+  const std::vector<std::string> args = {"--schedules", "paci", "--jitter", "0.2", "-o", "json"};
+  const CommandResult result = RunPlan(args);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(RunPlan(args).out, result.out);
+  const Json plan = Json::parse(result.out);
+  EXPECT_EQ(plan["costs"], "the job's emulation, jitter 0.2");
+  EXPECT_EQ(plan["jitter"], 0.2);
+  EXPECT_LT(plan["choices"][0]["share_of_limit"], 0.97);
+  EXPECT_GT(plan["choices"][0]["share_of_limit"], 0.7);
+}
+
 TEST(Plan, WritesAChromeTrace) {
   const TestFolder folder;
   const std::string path = folder.path() + "/trace.json";
@@ -140,6 +164,10 @@ TEST(Plan, EachMistakeNamesItsOption) {
   ExpectUsageError({"--device-flops", "-1T"}, "--device-flops: \"-1T\" is not right; ");
   ExpectUsageError({"--link-latency", "soon"}, "--link-latency: \"soon\" is not a duration; ");
   ExpectUsageError({"--link-bandwidth", "10"}, "--link-bandwidth: \"10\" is not right; ");
+  ExpectUsageError({"--jitter", "5%"}, "--jitter: \"5%\" is not a number; ");
+  ExpectUsageError({"--straggler", "2"}, "--straggler: \"2\" is not right; expected STAGE=FACTOR");
+  ExpectUsageError({"--straggler", "2=1.5", "--stages", "4,2"},
+                   "straggler 2: expected a stage in 0..1 of a pipeline of 2\n");
   ExpectUsageError({"--costs", "/nowhere/costs.json"},
                    "/nowhere/costs.json: cannot be read: No such file or directory\n");
   ExpectUsageError({"--gantt", "-o", "json"}, "--gantt is for -o table\n");

@@ -34,6 +34,31 @@ TEST(Quantity, Latency) {
   }
 }
 
+TEST(Quantity, JitterIsAShare) {
+  EXPECT_EQ(ParseJitter("--j", "0.05").value(), 0.05);
+  EXPECT_EQ(ParseJitter("--j", "0").value(), 0);
+  EXPECT_EQ(ParseJitter("--j", "5%").status().message(),
+            "--j: \"5%\" is not a number; expected a number in [0, 10]");
+  for (const char* bad : {"", "-0.1", "10.1", "nan"}) {
+    EXPECT_FALSE(ParseJitter("--j", bad).ok()) << bad;
+  }
+}
+
+TEST(Quantity, StragglersAreStagesWithFactors) {
+  EXPECT_THAT(ParseStragglers("--s", "4=1.2,0=2").value(),
+              testing::ElementsAre(testing::Pair(0, 2), testing::Pair(4, 1.2)));
+  const auto error = [](const char* text) {
+    return std::string(ParseStragglers("--s", text).status().message());
+  };
+  EXPECT_EQ(error("4"), "--s: \"4\" is not right; expected STAGE=FACTOR, such as 4=1.2");
+  EXPECT_EQ(error("1=2,1=3"), "--s: stage 1 is given twice");
+  EXPECT_EQ(error("-1=2"), "--s: \"-1\" is out of range; expected a whole number in 0..1023");
+  EXPECT_EQ(error("1=0"), "--s: 0 is out of range; expected a number in (0, 1000]");
+  for (const char* bad : {"", "1=2,", "=2", "1=", "1024=2", "1=2=3", "one=2", "1.5=2", "1=1001"}) {
+    EXPECT_NE(error(bad), "") << bad;
+  }
+}
+
 TEST(Quantity, CountsAreOnesThatTheJobFileTakes) {
   EXPECT_THAT(ParseCounts("--s", "8,2,8", "pipeline.stages").value(), testing::ElementsAre(8, 2));
   for (const char* bad : {"", "2,", "0", "1025", "2 4", "two"}) {

@@ -125,5 +125,40 @@ TEST(Planner, CountsTheTimeOfLinks) {
   EXPECT_NEAR(plan.choices[0].share_of_limit, 6.0 / 8, 1e-9);
 }
 
+TEST(Planner, TheLimitCountsAStraggler) {
+  v1::JobSpec spec = EmulatedSpec();
+  spec.mutable_pipeline()->set_order(v1::ORDER_STRICT);
+  PlanRequest request{{4}, {"paci", "1f1b"}, {8}};
+  request.slowdowns = {{3, 1.5}};
+  const Plan plan = PlanOf(spec, request);
+  const double tokens = spec.pipeline().micro_batch() * spec.model().context();
+  EXPECT_EQ(plan.choices[0].key.schedule, "paci");
+  EXPECT_NEAR(plan.choices[0].tokens_per_second, tokens / 0.0045, 1e-6);
+  EXPECT_NEAR(plan.choices[0].share_of_limit, 1, 1e-9);
+  // Of four stages' time, three of which wait for the slow one.
+  EXPECT_NEAR(plan.choices[0].bubble_share, 1 - (1.5 + 3) / (4 * 1.5), 1e-9);
+  // A flush: a times the slow stage, and once through the others.
+  EXPECT_NEAR(plan.choices[1].share_of_limit, 8 * 4.5 / (8 * 4.5 + 3 * 3), 1e-9);
+}
+
+TEST(Planner, AStragglerIsOneOfTheStages) {
+  PlanRequest request{{4, 2}, {"paci"}, {8}};
+  request.slowdowns = {{2, 1.5}};
+  const absl::Status status = MakePlan(EmulatedSpec(), request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "straggler 2: expected a stage in 0..1 of a pipeline of 2");
+}
+
+TEST(Planner, JitterSlowsAPipelineDown) {
+  PlanRequest request{{4}, {"paci"}, {8}};
+  const auto share = [&](double deviation) {
+    request.jitter = {.kind = Jitter::Kind::kLognormal, .relative_deviation = deviation};
+    return PlanOf(EmulatedSpec(), request).choices[0].share_of_limit;
+  };
+  EXPECT_NEAR(share(0), 1, 1e-9);
+  EXPECT_LT(share(0.05), 0.995);
+  EXPECT_LT(share(0.2), share(0.05));
+}
+
 }  // namespace
 }  // namespace paci
