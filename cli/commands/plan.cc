@@ -12,9 +12,9 @@
 #include "cli/quantity.h"
 #include "cli/watch/redraw.h"
 #include "common/schedule/presets.h"
-#include "common/simulator/chrome_trace.h"
 #include "common/simulator/gantt.h"
 #include "common/simulator/planner.h"
+#include "common/simulator/simulation_trace.h"
 
 namespace paci::cli {
 namespace {
@@ -107,7 +107,7 @@ absl::Status Draw(const Context& context, const PlanArguments& arguments, const 
       Simulate(choice.config, choice.costs, {.keeps_trace = true});
   if (!run.ok()) return run.status();
   if (!arguments.trace.empty()) {
-    const absl::Status written = WriteFile(arguments.trace, ChromeTrace(*run));
+    const absl::Status written = WriteFile(arguments.trace, ToChromeTrace(*run));
     if (!written.ok()) return written;
   }
   if (!arguments.gantt) return absl::OkStatus();
