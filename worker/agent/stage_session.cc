@@ -185,6 +185,7 @@ void StageSession::Finish(const absl::Status& status) {
                                     {"error", error}});
   }
   monitor_.OnState(state, error);
+  monitor_.spans()->Close("the stage is over");
   {
     absl::MutexLock lock(&mutex_);
     phase_ = Phase::kOver;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/rpc/timestamp.h"
+#include "worker/stage/span_kinds.h"
 
 namespace paci {
 namespace {
@@ -55,6 +56,7 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
     : schedule_(std::move(schedule)),
       compute_(compute),
       monitor_(monitor),
+      spans_(*monitor->spans()),
       slots_(SlotCount(*schedule_)),
       versions_(compute->WeightSample()),
       channels_(std::move(channels)) {}
@@ -96,8 +98,9 @@ absl::Status StageLoop::RunSchedule() {
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
     Book(Activity::kOther);
+    spans_.Start(SpanOf((*action)->kind), (*action)->index, booked_);
     if (absl::Status done = Perform(**action); !done.ok()) return done;
-    Book(ActivityOf((*action)->kind));
+    Book(ActivityOf((*action)->kind), SpanOf((*action)->kind), (*action)->index);
     if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
     monitor_->OnProgress(state_, /*is_held=*/false);
   }
@@ -116,8 +119,9 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
     }
     Book(Activity::kOther);
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
+    spans_.Start(SpanOf(decision.wait), AwaitedIndex(decision.wait), booked_);
     TakeArrivals(inbox_.Wait());
-    Book(ActivityOf(decision.wait));
+    Book(ActivityOf(decision.wait), SpanOf(decision.wait), AwaitedIndex(decision.wait));
   }
 }
 
@@ -291,6 +295,7 @@ void StageLoop::PostActivations() {
     channels_.activations_in->Receive(
         tag, compute_->Input(slot), [=, this](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
+          spans_.AddInstant(SpanOfReceived(tag.kind), static_cast<int64_t>(tag.index));
           inbox_.Update([=](Arrivals& arrivals) {
             ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
           });
@@ -306,8 +311,9 @@ void StageLoop::PostGradients() {
     const int return_index = static_cast<int>(posted_.gradients % ReturnCount());
     ++posted_.gradients;
     channels_.gradients_in->Receive(
-        tag, compute_->OutputGradient(return_index), [this](const absl::Status& status) {
+        tag, compute_->OutputGradient(return_index), [this, tag](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
+          spans_.AddInstant(SpanOfReceived(tag.kind), static_cast<int64_t>(tag.index));
           inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients; });
         });
   }
@@ -317,8 +323,10 @@ void StageLoop::SendOutput(FrameKind kind, int64_t index, absl::Span<const std::
   if (schedule_->is_last()) return;
   ++outputs_queued_;
   const FrameTag tag{kind, 0, static_cast<uint64_t>(index)};
-  channels_.activations_out->Send(tag, output, [this](const absl::Status& status) {
+  const auto queued = spans_.Now();
+  channels_.activations_out->Send(tag, output, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
+    spans_.AddSince(queued, SpanOfSent(tag.kind), static_cast<int64_t>(tag.index));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
   });
 }
@@ -327,8 +335,10 @@ void StageLoop::SendGradient(int64_t micro_batch, absl::Span<const std::byte> gr
   if (schedule_->is_first()) return;
   ++gradients_queued_;
   const FrameTag tag{FrameKind::kGradient, 0, static_cast<uint64_t>(micro_batch)};
-  channels_.gradients_out->Send(tag, gradient, [this](const absl::Status& status) {
+  const auto queued = spans_.Now();
+  channels_.gradients_out->Send(tag, gradient, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
+    spans_.AddSince(queued, SpanOfSent(tag.kind), static_cast<int64_t>(tag.index));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });
   });
 }
@@ -348,6 +358,25 @@ void StageLoop::CountBytes() {
   if (channels_.activations_in) received += channels_.activations_in->stats().payload_bytes;
   if (channels_.gradients_in) received += channels_.gradients_in->stats().payload_bytes;
   monitor_->OnBytes(sent, received);
+}
+
+int64_t StageLoop::AwaitedIndex(Wait wait) const {
+  switch (wait) {
+    case Wait::kActivation:
+      return state_.forwards;
+    case Wait::kGradient:
+      return state_.backwards;
+    case Wait::kEvaluation:
+      return state_.evaluations;
+    default:
+      return 0;
+  }
+}
+
+void StageLoop::Book(Activity activity, v1::SpanKind kind, int64_t index) {
+  const Clock::time_point began = booked_;
+  Book(activity);
+  spans_.Finish(kind, index, began, booked_);
 }
 
 void StageLoop::Book(Activity activity) {
