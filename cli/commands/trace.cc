@@ -48,13 +48,15 @@ absl::StatusOr<v1::TraceJobRequest> RequestOf(const TraceArguments& arguments) {
 }
 
 absl::StatusOr<JobTrace> Take(const Context& context, const v1::TraceJobRequest& request) {
-  absl::StatusOr<Client> client = Client::Create(context.globals, nullptr, kTraceDeadline);
+  // Who cannot be reached, or hangs, is known of before the patience for a whole window is needed.
+  absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  // Whoever cannot be reached says so now, and not at the end of a window.
   v1::GetJobRequest get;
   get.set_job_id(request.job_id());
   const auto job = client->Call(&Jobs::GetJob, get);
   if (!job.ok()) return job.status();
+  client = Client::Create(context.globals, nullptr, kTraceDeadline);
+  if (!client.ok()) return client.status();
   const auto parts = client->CallForAll(&Jobs::TraceJob, request);
   if (absl::IsUnavailable(parts.status())) {
     return absl::UnavailableError(absl::StrCat(

@@ -101,9 +101,9 @@ class Reader {
       for (const auto& [id, arrow] : *arrows) {
         if (ends_.count(id) == 0) return "arrow " + id + " has no end";
         const std::vector<Slice>& slices = slices_[arrow.row];
-        const bool is_on_slice = std::any_of(slices.begin(), slices.end(), [&](const Slice& slice) {
-          return slice.begin <= arrow.at && arrow.at <= slice.end;
-        });
+        const bool is_on_slice = std::any_of(
+            slices.begin(), slices.end(),
+            [at = arrow.at](const Slice& slice) { return slice.begin <= at && at <= slice.end; });
         if (!is_on_slice) return "an end of arrow " + id + " is on no slice";
       }
     }
