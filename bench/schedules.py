@@ -1,7 +1,7 @@
 """Every schedule as a real job: four and eight emulated stages, and two stages that compute.
 
 Emulated (bench/emulated.yaml, halves of the backward of 10 ms each): tokens/s as a share of the no-bubble limit, one
-micro-batch every forward + backward, beside what `pacictl plan` predicts when a frame is TRANSIT under way. Real (the
+micro-batch every forward + backward, beside what `pacictl plan` predicts when a frame is TRANSIT under way and times vary by JITTER. Real (the
 model and cut of bench/pipeline.yaml, one thread a stage): tokens/s as a share of twice one process with one thread, and
 the peak memory of both processes beside `1f1b`. All sides take turns; medians. `paci` is shown with one micro-batch more in flight and with recomputation, too.
 
@@ -20,6 +20,7 @@ RECOMPUTING = {f"paci, recompute {mode}": {"pipeline.schedule": "paci", "pipelin
                for mode in ("selective", "full")}
 EMULATED_STAGES, EMULATED_A = (4, 8), 16
 TRANSIT = "440us"  # of a frame of 1 MiB between two stages of this machine (docs/results.md)
+JITTER = "0.005"  # of a sleep: what zb-2p, whose order answers arrivals, depends on
 REAL_A = 4
 MIB = 1 << 20
 
@@ -33,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     result: dict = {"machine": machine()}
     if options.emulated:
-        result["transit"] = TRANSIT
+        result |= {"transit": TRANSIT, "jitter": JITTER}
         result["emulated"] = emulated(options.repeats)
         report(result, [[e["stages"], e["schedule"], e["share_of_limit"], e["predicted"],
                          e["share_of_limit"] / e["predicted"], e["lag_max"], e["lag_mean"]] for e in result["emulated"]],
@@ -74,7 +75,7 @@ def emulate(running: Cluster, stages: int, settings: dict[str, object]) -> dict:
              / (spec["emulation"]["forward_seconds"] + spec["emulation"]["backward_seconds"]))
     lags = [stage["lag"]["counts"] for stage in job["stages"]]
     plan = running.ctl("plan", str(ROOT / "bench" / "emulated.yaml"), *sets(settings), "--schedules",
-                       str(settings["pipeline.schedule"]), "--link-latency", TRANSIT)
+                       str(settings["pipeline.schedule"]), "--link-latency", TRANSIT, "--jitter", JITTER)
     return {"share_of_limit": tokens_per_second(job, max(1, 2 * stages // a)) / limit,
             "predicted": plan["choices"][0]["share_of_limit"], "lag_max": max(len(counts) - 1 for counts in lags),
             "lag_mean": mean_lag(lags[0])}

@@ -3,6 +3,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -35,6 +37,22 @@ class Client {
     });
     if (!status.ok()) return status;
     return response;
+  }
+
+  // The same for an answer that is a stream, to its end.
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<std::vector<Response>> CallForAll(
+      std::unique_ptr<grpc::ClientReaderInterface<Response>> (Stub::*method)(grpc::ClientContext*,
+                                                                             const Request&),
+      const Request& request) {
+    std::vector<Response> responses;
+    const absl::Status status = CallOnce([&](grpc::ClientContext* context) {
+      const auto reader = (StubOf(static_cast<Stub*>(nullptr)).*method)(context, request);
+      for (Response next; reader->Read(&next);) responses.push_back(std::move(next));
+      return reader->Finish();
+    });
+    if (!status.ok()) return status;
+    return responses;
   }
 
   // Again and again while the coordinator is unreachable, until `patience` is over. Only for calls

@@ -49,7 +49,7 @@ void AddArgument(const Argument& argument, CLI::App* app) {
       argument.target);
   // One value behind each --set, and no splitting of values that look like "[a,b]".
   option->allow_extra_args(false);
-  option->required(argument.is_required || argument.is_positional());
+  option->required(argument.is_required || (argument.is_positional() && !argument.is_optional));
   option->type_name(argument.placeholder);
   if (std::holds_alternative<uint32_t*>(argument.target) ||
       std::holds_alternative<uint64_t*>(argument.target)) {
@@ -135,7 +135,7 @@ absl::StatusOr<Format> ParseFormat(const std::string& word, const Verb& verb) {
 absl::Status CheckPositionals(const Verb& verb) {
   for (const Argument& argument : verb.arguments) {
     std::string* const* text = std::get_if<std::string*>(&argument.target);
-    if (argument.is_positional() && text != nullptr && (*text)->empty()) {
+    if (argument.is_positional() && !argument.is_optional && text != nullptr && (*text)->empty()) {
       return UsageError(absl::StrCat(argument.name, " is empty"), verb.name);
     }
   }

@@ -29,7 +29,7 @@ std::vector<Argument> GlobalArguments(Globals* globals, std::string* format) {
            .target = format},
           {.name = "--timeout",
            .placeholder = "SECONDS",
-           .help = "How long to wait for an answer: 10, but 130 for generate",
+           .help = "How long to wait for an answer: 10, but 130 for generate and 90 for trace",
            .target = &globals->timeout_seconds}};
 }
 

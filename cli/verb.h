@@ -33,11 +33,12 @@ struct Argument {
       std::variant<std::string*, double*, uint32_t*, uint64_t*, bool*, std::vector<std::string>*>;
   enum class Values { kAny, kFile };  // what the shell completes
 
-  std::string name;         // "--seed", or "JOB" for a positional one, which is required
+  std::string name;         // "--seed", or "JOB" for a positional one
   std::string placeholder;  // of an option's value: "SECONDS"
   std::string help;
   Target target;
-  bool is_required = false;
+  bool is_required = false;  // of an option
+  bool is_optional = false;  // of a positional argument
   Values values = Values::kAny;
 
   bool is_positional() const { return name[0] != '-'; }

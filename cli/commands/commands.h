@@ -21,6 +21,7 @@ Verb DeleteVerb();
 Verb WorkersVerb();
 Verb DrainVerb();
 Verb GenerateVerb();
+Verb TraceVerb();
 Verb VersionVerb();
 Verb CompletionVerb();
 

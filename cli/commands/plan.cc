@@ -1,5 +1,3 @@
-#include <cerrno>
-#include <fstream>
 #include <memory>
 
 #include "absl/algorithm/container.h"
@@ -7,14 +5,16 @@
 #include "absl/strings/str_split.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/load_spec.h"
+#include "cli/commands/measured_plan.h"
+#include "cli/commands/write_file.h"
 #include "cli/format/document.h"
 #include "cli/format/plan_text.h"
 #include "cli/quantity.h"
 #include "cli/watch/redraw.h"
 #include "common/schedule/presets.h"
-#include "common/simulator/chrome_trace.h"
 #include "common/simulator/gantt.h"
 #include "common/simulator/planner.h"
+#include "common/simulator/simulation_trace.h"
 
 namespace paci::cli {
 namespace {
@@ -28,6 +28,7 @@ struct PlanArguments {
   std::string device_memory;
   std::string device_flops;
   std::string costs;
+  std::string measured_by;
   std::string link_latency;
   std::string link_bandwidth;
   std::string jitter;
@@ -66,8 +67,8 @@ absl::StatusOr<Jitter> ParseLognormal(absl::string_view option, absl::string_vie
   return Jitter{.kind = Jitter::Kind::kLognormal, .relative_deviation = *deviation};
 }
 
-absl::StatusOr<PlanRequest> RequestOf(const PlanArguments& arguments, const v1::JobSpec& spec) {
-  PlanRequest request;
+absl::Status SetRequest(const PlanArguments& arguments, const v1::JobSpec& spec,
+                        PlanRequest& request) {
   request.stages = {spec.pipeline().stages()};
   request.accumulations = {spec.pipeline().accumulation()};
   for (const Preset& preset : Presets()) request.schedules.emplace_back(preset.name);
@@ -85,12 +86,26 @@ absl::StatusOr<PlanRequest> RequestOf(const PlanArguments& arguments, const v1::
                     arguments.link_bandwidth));
   status.Update(Set(&request.jitter, ParseLognormal, "--jitter", arguments.jitter));
   status.Update(Set(&request.slowdowns, ParseStragglers, "--straggler", arguments.stragglers));
-  if (!status.ok()) return status;
-  if (arguments.costs.empty()) return request;
+  if (!status.ok() || arguments.costs.empty()) return status;
   absl::StatusOr<UnitSeconds> measured = SecondsFromFile(arguments.costs, spec.model());
   if (!measured.ok()) return measured.status();
   request.measured = *std::move(measured);
-  return request;
+  return absl::OkStatus();
+}
+
+absl::Status CheckArguments(const Context& context, const PlanArguments& arguments) {
+  if (arguments.gantt && context.globals.format != Format::kTable) {
+    return absl::InvalidArgumentError("--gantt is for -o table");
+  }
+  if (!arguments.measured_by.empty() && !arguments.costs.empty()) {
+    return absl::InvalidArgumentError("--costs and --measured-by: give one of the two");
+  }
+  if (!arguments.source.file.empty()) return absl::OkStatus();
+  if (arguments.measured_by.empty()) {
+    return absl::InvalidArgumentError("FILE is required, unless --measured-by names a job");
+  }
+  if (arguments.source.overrides.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("--set is for a FILE");
 }
 
 absl::Status NoChoice(const Plan& plan) {
@@ -101,15 +116,6 @@ absl::Status NoChoice(const Plan& plan) {
   return absl::FailedPreconditionError(text);
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  errno = 0;
-  std::ofstream file(path, std::ios::binary);
-  if (file << text && file.flush()) return absl::OkStatus();
-  const absl::Status cause = absl::ErrnoToStatus(errno, "");
-  return absl::FailedPreconditionError(
-      absl::StrCat("--trace: ", path, " cannot be written", cause.message()));
-}
-
 // Of the recommended choice, or the fastest if there is none.
 absl::Status Draw(const Context& context, const PlanArguments& arguments, const Plan& plan) {
   const PlanChoice& choice = plan.choices[plan.recommended.value_or(0)];
@@ -117,7 +123,7 @@ absl::Status Draw(const Context& context, const PlanArguments& arguments, const 
       Simulate(choice.config, choice.costs, {.keeps_trace = true});
   if (!run.ok()) return run.status();
   if (!arguments.trace.empty()) {
-    const absl::Status written = WriteFile(arguments.trace, ChromeTrace(*run));
+    const absl::Status written = WriteFile("--trace", arguments.trace, ToChromeTrace(*run));
     if (!written.ok()) return written;
   }
   if (!arguments.gantt) return absl::OkStatus();
@@ -129,22 +135,25 @@ absl::Status Draw(const Context& context, const PlanArguments& arguments, const 
 }
 
 absl::Status RunPlan(const Context& context, const PlanArguments& arguments) {
-  if (arguments.gantt && context.globals.format != Format::kTable) {
-    return absl::InvalidArgumentError("--gantt is for -o table");
-  }
-  const absl::StatusOr<v1::JobSpec> spec = LoadSpec(arguments.source);
+  absl::Status status = CheckArguments(context, arguments);
+  if (!status.ok()) return status;
+  PlanRequest request;
+  const absl::StatusOr<v1::JobSpec> spec =
+      arguments.measured_by.empty()
+          ? LoadSpec(arguments.source)
+          : TakeMeasuredCosts(context, arguments.measured_by, arguments.source, request);
   if (!spec.ok()) return spec.status();
-  const absl::StatusOr<PlanRequest> request = RequestOf(arguments, *spec);
-  if (!request.ok()) return request.status();
-  const absl::StatusOr<Plan> plan = MakePlan(*spec, *request);
+  status = SetRequest(arguments, *spec, request);
+  if (!status.ok()) return status;
+  const absl::StatusOr<Plan> plan = MakePlan(*spec, request);
   if (!plan.ok()) return plan.status();
   if (plan->choices.empty()) return NoChoice(*plan);
   if (context.globals.format == Format::kTable) {
-    context.streams.out << PlanText(*plan, *request);
+    context.streams.out << PlanText(*plan, request);
   } else if (context.globals.format == Format::kJson) {
-    context.streams.out << IndentJson(PlanJson(*plan, *request));
+    context.streams.out << IndentJson(PlanJson(*plan, request));
   } else {
-    context.streams.out << JsonToYaml(PlanJson(*plan, *request));
+    context.streams.out << JsonToYaml(PlanJson(*plan, request));
   }
   if (!arguments.gantt && arguments.trace.empty()) return absl::OkStatus();
   return Draw(context, arguments, *plan);
@@ -159,6 +168,7 @@ Argument Option(std::string name, std::string placeholder, std::string help, std
 
 std::vector<Argument> ArgumentsOf(PlanArguments* to) {
   std::vector<Argument> arguments = SpecArguments(&to->source);
+  arguments.front().is_optional = true;
   const std::vector<Argument> own = {
       Option("--stages", "N,N", "Numbers of stages to try; else the job's", &to->stages),
       Option("--schedules", "NAME,NAME", "Schedules to try; else all", &to->schedules),
@@ -169,6 +179,8 @@ std::vector<Argument> ArgumentsOf(PlanArguments* to) {
       Option("--device-flops", "FLOPS", "Of a worker, such as 12.5T; else 10T", &to->device_flops),
       Option("--costs", "FILE", "Measured seconds by unit (JSON), in place of arithmetic",
              &to->costs),
+      Option("--measured-by", "JOB", "Takes what the workers of this job measured as costs",
+             &to->measured_by),
       Option("--link-latency", "TIME", "Between neighbours, such as 50us; else 0",
              &to->link_latency),
       Option("--link-bandwidth", "RATE", "Of each direction, such as 10Gbit; else unlimited",
@@ -190,18 +202,21 @@ std::vector<Argument> ArgumentsOf(PlanArguments* to) {
 
 Verb PlanVerb() {
   const auto arguments = std::make_shared<PlanArguments>();
-  return {.name = "plan",
-          .summary = "Compare schedules, stages and accumulations for a job by simulation",
-          .description =
-              "Asks no coordinator. Recommends the fastest choice that fits; of those within 2% of "
-              "it the one with the least lag, then the least memory. What is simulated and what is "
-              "not: docs/planner.md.",
-          .example =
-              "pacictl plan job.yaml --stages 2,4,8 --accumulation 8,16 --device-memory "
-              "80GiB\n"
-              "pacictl plan job.yaml --schedules paci,1f1b --gantt --trace plan.json",
-          .arguments = ArgumentsOf(arguments.get()),
-          .run = [arguments](const Context& context) { return RunPlan(context, *arguments); }};
+  return {
+      .name = "plan",
+      .summary = "Compare schedules, stages and accumulations for a job by simulation",
+      .description =
+          "Asks no coordinator, unless --measured-by names a job: then FILE may be left out, and "
+          "the job itself is planned. Recommends the fastest choice that fits; of those within 2% "
+          "of it the one with the least lag, then the least memory. What is simulated and what is "
+          "not: docs/planner.md.",
+      .example =
+          "pacictl plan job.yaml --stages 2,4,8 --accumulation 8,16 --device-memory "
+          "80GiB\n"
+          "pacictl plan job.yaml --schedules paci,1f1b --gantt --trace plan.json\n"
+          "pacictl plan --measured-by tiny-1 --stages 2,4",
+      .arguments = ArgumentsOf(arguments.get()),
+      .run = [arguments](const Context& context) { return RunPlan(context, *arguments); }};
 }
 
 }  // namespace paci::cli

@@ -11,6 +11,9 @@ namespace paci {
 inline constexpr absl::Duration kCallDeadline = absl::Seconds(10);
 // Text is made token by token, perhaps behind a stage that trains on the same cores.
 inline constexpr absl::Duration kGenerateDeadline = absl::Seconds(120);
+// The longest window of a trace; and with it what comes before and after.
+inline constexpr absl::Duration kMaxTraceWindow = absl::Seconds(60);
+inline constexpr absl::Duration kTraceDeadline = absl::Seconds(90);
 
 // For grpc::ClientContext::set_deadline.
 inline std::chrono::system_clock::time_point DeadlineIn(absl::Duration duration) {

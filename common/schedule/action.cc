@@ -5,6 +5,24 @@
 
 namespace paci {
 
+absl::string_view NameOf(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::kForward:
+      return "forward";
+    case ActionKind::kBackward:
+      return "backward";
+    case ActionKind::kWeights:
+      return "weights";
+    case ActionKind::kStep:
+      return "update";
+    case ActionKind::kEvaluate:
+      return "validation";
+    case ActionKind::kCheckpoint:
+      return "checkpoint";
+  }
+  return "";
+}
+
 std::string ToString(Action action) {
   const std::string text =
       absl::StrCat(std::string(1, static_cast<char>(action.kind)), action.index);

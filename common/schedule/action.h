@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+
 namespace paci {
 
 // What a stage can do next. The letters are frozen: logs, traces, tests and the simulator speak in
@@ -16,6 +18,9 @@ enum class ActionKind : char {
   kEvaluate = 'E',    // forward without gradients, of a validation micro-batch
   kCheckpoint = 'C',  // write the stage's layers
 };
+
+// "forward", "update", ...: the same words in every trace.
+absl::string_view NameOf(ActionKind kind);
 
 // One entry of a schedule. Prints as "F3": kind, then the index of its micro-batch, update,
 // validation micro-batch (counted over the whole run) or checkpoint, from 0; and as "F3.1" where it

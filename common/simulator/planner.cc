@@ -39,7 +39,7 @@ bool IsEmulated(const v1::JobSpec& spec, const PlanRequest& request) {
 }
 
 std::string SourceOfSeconds(const v1::JobSpec& spec, const PlanRequest& request) {
-  if (request.measured) return "measured seconds by unit";
+  if (request.measured) return request.measured_source;
   if (spec.has_emulation()) return "the job's emulation";
   return absl::StrCat("arithmetic by unit at ", request.device_flops, " operations a second");
 }

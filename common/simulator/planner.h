@@ -20,6 +20,7 @@ struct PlanRequest {
   std::vector<std::string> schedules;
   std::vector<int64_t> accumulations;
   std::optional<UnitSeconds> measured;  // else the job's emulation, else its arithmetic
+  std::string measured_source = "measured seconds by unit";  // a phrase
   double device_flops = kDefaultDeviceFlops;
   std::optional<int64_t> device_memory_bytes;  // unknown: everything fits
   LinkCosts link;                              // between neighbours; frame_bytes is the job's

@@ -6,9 +6,9 @@
 // stage before it decides, as it is to a stage that reads its counters. This is the only event loop
 // over schedules: tests, the planner and the charts are made from its outcome.
 //
-// Pure and deterministic: the same arguments give the same bits. Depends on common/schedule alone;
-// the planner beside it (planner.h) on common/config and common/partition as well. No threads, no
-// clocks, no LibTorch.
+// Pure and deterministic: the same arguments give the same bits. Depends on common/schedule, for
+// its traces on the format in common/telemetry; the planner beside it (planner.h) on common/config
+// and common/partition as well. No threads, no clocks, no LibTorch.
 
 #include <cstdint>
 #include <optional>

@@ -13,6 +13,7 @@ namespace paci {
 
 Controller::Controller(ControllerOptions options, StoreContents contents, absl::Time now)
     : options_(std::move(options)),
+      tracing_(options_.tracing),
       next_job_number_(contents.next_job_number),
       next_event_sequence_(contents.next_event_sequence),
       // Not those of an earlier coordinator, whose commands workers may still be answering.
@@ -229,6 +230,7 @@ void Controller::Tick(absl::Time now) {
   last_tick_ = now;
   ExpireWorkers(now);
   ExpireGenerations(now);
+  tracing_.Tick(now, SenderOfTraces(now));
   for (auto& [id, record] : jobs_) {
     if (!IsPlaced(record.job().state())) continue;
     ExpireStages(record, now);
@@ -245,6 +247,7 @@ Effects Controller::TakeEffects() {
     effects_.writes.jobs.push_back(std::move(stored));
   }
   changed_jobs_.clear();
+  effects_.traced = tracing_.TakeOutcomes();
   return std::exchange(effects_, Effects());
 }
 

@@ -16,6 +16,7 @@
 #include "coordinator/job/records.h"
 #include "coordinator/job/recovery.h"
 #include "coordinator/job/registry.h"
+#include "coordinator/job/tracing.h"
 #include "paci/v1/job.pb.h"
 #include "paci/v1/worker.pb.h"
 
@@ -34,6 +35,7 @@ struct ControllerOptions {
   // Between two Ticks, at most; a longer gap was the coordinator's own and is no worker's silence.
   absl::Duration tick = absl::Milliseconds(100);
   CommandDeadlines commands;
+  TracingOptions tracing;
   size_t max_jobs = 5000;       // in the store; a list of them fits into one message
   size_t max_workers = 4096;    // known
   size_t max_generations = 64;  // Generate calls that wait
@@ -59,6 +61,12 @@ class Controller {
   // If OK, the outcome comes as an effect, at the latest a tick after `deadline`.
   absl::Status Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
                         absl::Time deadline, absl::Time now);
+
+  // If OK, the outcome comes as an effect, at the latest when the window and the patience of
+  // TracingOptions are over.
+  absl::Status Trace(TraceTicket ticket, const v1::TraceJobRequest& request, absl::Time now);
+  // Its caller went away.
+  void AbandonTrace(TraceTicket ticket);
 
   // Workers. Messages of a stream that is not the newest of its worker are ignored.
   void OnHello(StreamId stream, const v1::Hello& hello, absl::Time now);
@@ -156,12 +164,16 @@ class Controller {
   void EndGenerations(const WorkerRecord& worker, absl::string_view why);
   bool EndGeneration(const WorkerRecord& worker, const v1::CommandResult& result);
 
+  // controller_traces.cc
+  std::function<uint64_t(const std::string&, v1::Command)> SenderOfTraces(absl::Time now);
+
   const ControllerOptions options_;
   std::map<std::string, JobRecord> jobs_;              // by id
   std::map<uint64_t, std::string> job_order_;          // number -> id
   std::map<std::string, std::string> job_of_request_;  // request id -> job id
   Registry registry_;
   std::vector<Generation> generations_;
+  Tracing tracing_;
   uint64_t next_job_number_;
   uint64_t next_event_sequence_;
   uint64_t next_command_id_;

@@ -13,6 +13,7 @@ namespace paci {
 
 void Controller::OnResult(WorkerRecord& worker, const v1::CommandResult& result, absl::Time now) {
   if (EndGeneration(worker, result)) return;
+  if (tracing_.OnResult(worker.id, result, now, SenderOfTraces(now))) return;
   if (worker.release_in_flight && worker.release_in_flight->id == result.id()) {
     if (result.code() != 0) {
       // FAILED_PRECONDITION: it holds another stage or none, so this one is forgotten.

@@ -47,6 +47,7 @@ void Controller::OnHello(StreamId stream, const v1::Hello& hello, absl::Time now
     effects_.closed.push_back(
         {known->stream, absl::AbortedError("the worker connected again on another stream")});
     EndGenerations(*known, "its control stream was replaced");
+    tracing_.OnWorkerLost(known->id, "its control stream was replaced", now, SenderOfTraces(now));
   }
   WorkerRecord& worker = registry_.Connect(stream, hello, now);
   Note(LogLevel::kInfo, "the worker connected", "", worker.name);
@@ -133,6 +134,9 @@ void Controller::OnMessage(StreamId stream, const v1::WorkerMessage& message, ab
       break;
     case v1::WorkerMessage::kResult:
       OnResult(*worker, message.result(), now);
+      break;
+    case v1::WorkerMessage::kTrace:
+      tracing_.OnPart(worker->id, message.trace());
       break;
     case v1::WorkerMessage::kLeaving:
       OnLeaving(*worker, message.leaving(), now);
@@ -265,6 +269,7 @@ void Controller::OnStreamLost(StreamId stream, absl::string_view why, absl::Time
 void Controller::Lose(WorkerRecord& worker, absl::string_view why, absl::Time now) {
   Note(LogLevel::kInfo, absl::StrCat("the worker is out of reach: ", why), "", worker.name);
   EndGenerations(worker, why);
+  tracing_.OnWorkerLost(worker.id, why, now, SenderOfTraces(now));
   registry_.Disconnect(worker);
   worker.releasing.reset();
   if (!worker.holds) {

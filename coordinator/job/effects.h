@@ -15,6 +15,8 @@ namespace paci {
 using StreamId = uint64_t;
 // One Generate call that waits for its outcome.
 using GenerateTicket = uint64_t;
+// One TraceJob call that waits for its outcome.
+using TraceTicket = uint64_t;
 
 struct OutgoingMessage {
   StreamId stream = 0;
@@ -29,6 +31,11 @@ struct ClosedStream {
 struct GenerateOutcome {
   GenerateTicket ticket = 0;
   absl::StatusOr<v1::GenerateResponse> response;
+};
+
+struct TraceOutcome {
+  TraceTicket ticket = 0;
+  std::vector<v1::StageTrace> stages;  // as the call answers them
 };
 
 // Something for the log that is no event of a job.
@@ -48,6 +55,7 @@ struct Effects {
   std::vector<OutgoingMessage> messages;
   std::vector<ClosedStream> closed;
   std::vector<GenerateOutcome> generated;
+  std::vector<TraceOutcome> traced;
   std::vector<LogNote> notes;
 };
 

@@ -152,6 +152,10 @@ absl::string_view NameOf(const v1::Command& command) {
       return "GenerateText";
     case v1::Command::kLeave:
       return "Leave";
+    case v1::Command::kSyncClock:
+      return "SyncClock";
+    case v1::Command::kTraceStage:
+      return "TraceStage";
     case v1::Command::COMMAND_NOT_SET:
       return "no command";
   }

@@ -3,11 +3,10 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "common/telemetry/anchored_clock.h"
 #include "common/telemetry/log.h"
 
 namespace paci {
@@ -32,11 +31,7 @@ void LogEffects(const Effects& effects) {
 
 }  // namespace
 
-absl::Time Core::Now() {
-  static const absl::Time started = absl::Now();
-  static const auto started_steady = std::chrono::steady_clock::now();
-  return started + absl::FromChrono(std::chrono::steady_clock::now() - started_steady);
-}
+absl::Time Core::Now() { return AnchoredNow(); }
 
 Core::Core(Controller controller, std::unique_ptr<JobStore> store, absl::Duration tick,
            CoreHooks hooks)

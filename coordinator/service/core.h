@@ -53,8 +53,7 @@ class Core {
   // RESOURCE_EXHAUSTED: too much work waits.
   absl::Status Post(Work work);
 
-  // The wall clock as it was at the start of the process, and the time since by a clock that nobody
-  // sets: leases survive a change of the wall clock.
+  // By a clock that nobody sets: leases survive a change of the wall clock.
   static absl::Time Now();
 
  private:

@@ -174,4 +174,9 @@ grpc::ServerUnaryReactor* JobServiceImpl::Generate(Context* context,
   return generate_calls_->Begin(core_, *request, response);
 }
 
+grpc::ServerWriteReactor<v1::StageTrace>* JobServiceImpl::TraceJob(
+    Context* /*context*/, const v1::TraceJobRequest* request) {
+  return trace_calls_->Begin(core_, *request);
+}
+
 }  // namespace paci

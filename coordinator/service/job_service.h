@@ -5,6 +5,7 @@
 #include "coordinator/service/core.h"
 #include "coordinator/service/generate_calls.h"
 #include "coordinator/service/job_watchers.h"
+#include "coordinator/service/trace_calls.h"
 #include "paci/v1/job.grpc.pb.h"
 
 namespace paci {
@@ -12,8 +13,12 @@ namespace paci {
 // What users ask of jobs. Thread-safe.
 class JobServiceImpl final : public v1::JobService::CallbackService {
  public:
-  JobServiceImpl(Core* core, JobWatchers* watchers, GenerateCalls* generate_calls)
-      : core_(core), watchers_(watchers), generate_calls_(generate_calls) {}
+  JobServiceImpl(Core* core, JobWatchers* watchers, GenerateCalls* generate_calls,
+                 TraceCalls* trace_calls)
+      : core_(core),
+        watchers_(watchers),
+        generate_calls_(generate_calls),
+        trace_calls_(trace_calls) {}
 
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
@@ -39,11 +44,14 @@ class JobServiceImpl final : public v1::JobService::CallbackService {
                       v1::GetMetricsResponse* response) override;
   Reactor* Generate(Context* context, const v1::GenerateRequest* request,
                     v1::GenerateResponse* response) override;
+  grpc::ServerWriteReactor<v1::StageTrace>* TraceJob(Context* context,
+                                                     const v1::TraceJobRequest* request) override;
 
  private:
   Core* const core_;
   JobWatchers* const watchers_;
   GenerateCalls* const generate_calls_;
+  TraceCalls* const trace_calls_;
 };
 
 }  // namespace paci

@@ -49,7 +49,7 @@ Server::Server(const ServerOptions& options, Controller controller, std::unique_
             {[this](Effects effects, absl::Time now) { Deliver(std::move(effects), now); },
              options.on_fatal}),
       worker_service_(&core_, &streams_),
-      job_service_(&core_, &watchers_, &generate_calls_),
+      job_service_(&core_, &watchers_, &generate_calls_, &trace_calls_),
       cluster_service_(&core_, Core::Now()) {}
 
 absl::Status Server::Listen(const ServerOptions& options) {
@@ -86,6 +86,7 @@ Server::~Server() {
   streams_.CloseAll(reason);
   watchers_.Close(reason);
   generate_calls_.Close(reason);
+  trace_calls_.Close(reason);
   // Waits until every call is done.
   grpc_->Shutdown(DeadlineIn(kEndPatience));
 }
@@ -99,6 +100,7 @@ void Server::Deliver(Effects effects, absl::Time now) {
   watchers_.Show(effects.writes.jobs);
   watchers_.Flush(now);
   for (GenerateOutcome& outcome : effects.generated) generate_calls_.End(std::move(outcome));
+  for (TraceOutcome& outcome : effects.traced) trace_calls_.End(std::move(outcome));
 }
 
 }  // namespace paci

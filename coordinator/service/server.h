@@ -15,6 +15,7 @@
 #include "coordinator/service/job_service.h"
 #include "coordinator/service/job_watchers.h"
 #include "coordinator/service/metrics_collector.h"
+#include "coordinator/service/trace_calls.h"
 #include "coordinator/service/worker_streams.h"
 
 namespace paci {
@@ -52,6 +53,7 @@ class Server {
   WorkerStreams streams_;
   JobWatchers watchers_;
   GenerateCalls generate_calls_;
+  TraceCalls trace_calls_;
   Core core_;
   WorkerServiceImpl worker_service_;
   JobServiceImpl job_service_;

@@ -49,7 +49,7 @@ class WorkerStream final
       return EndLocked(absl::ResourceExhaustedError("too many unread messages"));
     }
     unsent_.push_back(std::move(message));
-    if (unsent_.size() == 1) StartWrite(&unsent_.front());
+    if (unsent_.size() == 1) WriteFrontLocked();
   }
 
   void Close(const absl::Status& reason) {
@@ -68,6 +68,10 @@ class WorkerStream final
 
   void OnReadDone(bool ok) override {
     if (!ok) return Lose("its control stream broke");
+    if (incoming_.result().has_clock()) {
+      incoming_.mutable_result()->mutable_clock()->set_returned_unix_nanos(
+          absl::ToUnixNanos(Core::Now()));
+    }
     if (!std::exchange(has_spoken_, true)) streams_->OnFirstMessage(id_);
     // The stream may end while its message waits for the core.
     const absl::Status posted =
@@ -86,7 +90,7 @@ class WorkerStream final
       if (is_ending_ && !is_finished_) FinishLocked();
       return;
     }
-    if (!unsent_.empty()) StartWrite(&unsent_.front());
+    if (!unsent_.empty()) WriteFrontLocked();
   }
 
   void OnCancel() override { Lose("its control stream broke"); }
@@ -104,6 +108,16 @@ class WorkerStream final
     if (!stored.ok()) return EndLocked(stored);
     incoming_.Clear();
     StartRead(&incoming_);
+  }
+
+  // A question about clocks says when it left.
+  void WriteFrontLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    v1::CoordinatorMessage& message = unsent_.front();
+    if (message.command().has_sync_clock()) {
+      message.mutable_command()->mutable_sync_clock()->set_sent_unix_nanos(
+          absl::ToUnixNanos(Core::Now()));
+    }
+    StartWrite(&message);
   }
 
   void Lose(absl::string_view why) {

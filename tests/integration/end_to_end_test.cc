@@ -45,7 +45,8 @@ TEST(EndToEnd, AJobIsSubmittedWatchedInspectedAndWritesText) {
   const nlohmann::json job = cluster.PacictlJson({"describe", "real-1"});
   EXPECT_THAT(Keys(job),
               UnorderedElementsAre("id", "spec", "state", "reason", "generation", "created",
-                                   "started", "finished", "progress", "stages", "checkpoint"));
+                                   "started", "finished", "progress", "stages", "checkpoint",
+                                   "checkpoint_updates", "restarts", "is_pause_wanted"));
   EXPECT_EQ(job["state"], "JOB_STATE_COMPLETED");
   EXPECT_EQ(job["generation"], "1");
   EXPECT_EQ(job["progress"]["updates"], "40");

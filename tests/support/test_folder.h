@@ -18,8 +18,9 @@ class TestFolder {
  public:
   TestFolder() {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    static int count = 0;
     path_ = absl::StrCat(::testing::TempDir(), "/paci-", test->test_suite_name(), "-", test->name(),
-                         "-", getpid());
+                         "-", getpid(), "-", ++count);
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

@@ -12,7 +12,9 @@
 #include "common/config/stage_key.h"
 #include "common/rpc/backoff.h"
 #include "common/rpc/status.h"
+#include "common/telemetry/anchored_clock.h"
 #include "common/telemetry/log.h"
+#include "worker/agent/trace_messages.h"
 
 namespace paci {
 namespace {
@@ -38,7 +40,8 @@ Agent::Agent(AgentOptions options, Transport* transport, Engine* engine)
       transport_(transport),
       engine_(engine),
       commands_("paci-command"),
-      generations_("paci-generate") {}
+      generations_("paci-generate"),
+      traces_("paci-trace") {}
 
 Agent::~Agent() {
   std::shared_ptr<StageSession> held = session();
@@ -131,7 +134,11 @@ void Agent::Read(Stream& stream, bool& was_welcomed) {
 
 void Agent::Write(Stream& stream) {
   if (!stream.Write(MakeHello())) return;
-  while (const std::optional<v1::WorkerMessage> message = NextMessage()) {
+  while (std::optional<v1::WorkerMessage> message = NextMessage()) {
+    if (message->result().has_clock()) {
+      message->mutable_result()->mutable_clock()->set_answered_unix_nanos(
+          absl::ToUnixNanos(AnchoredNow()));
+    }
     if (!stream.Write(*message)) return;
   }
   // If the worker has left, the coordinator reads all that was said and then ends the stream.
@@ -193,12 +200,15 @@ void Agent::OnWelcome(const v1::Welcome& welcome) {
 
 void Agent::OnCommand(const v1::Command& command) {
   const auto answer = [this, command] {
-    v1::WorkerMessage message;
-    *message.mutable_result() = Do(command);
-    absl::MutexLock lock(&mutex_);
-    outgoing_.push_back(std::move(message));
+    std::vector<v1::WorkerMessage> messages(1);
+    *messages[0].mutable_result() = Do(command);
+    Say(std::move(messages));
   };
   switch (command.command_case()) {
+    case v1::Command::kSyncClock:
+      return answer();
+    case v1::Command::kTraceStage:
+      return OnTraceStage(command);
     case v1::Command::kGenerateText:
       return generations_.Add(answer);
     case v1::Command::kReleaseStage:
@@ -210,6 +220,17 @@ void Agent::OnCommand(const v1::Command& command) {
     default:
       return commands_.Add(answer);
   }
+}
+
+// The window begins now, whatever else there is to do; its end is waited for elsewhere.
+void Agent::OnTraceStage(const v1::Command& command) {
+  const auto held = Find(command.trace_stage().key());
+  if (!held.ok()) return Say(TraceMessages(command, held.status()));
+  // Not the session, which may be released meanwhile.
+  const std::shared_ptr<SpanRecorder> spans = (*held)->spans();
+  const uint64_t number = spans->Begin(WindowOf(command.trace_stage()));
+  traces_.Add(
+      [this, command, spans, number] { Say(TraceMessages(command, spans->AwaitEnd(number))); });
 }
 
 v1::CommandResult Agent::Do(const v1::Command& command) {
@@ -233,6 +254,11 @@ v1::CommandResult Agent::Do(const v1::Command& command) {
       if (at_update.ok()) result.set_held_at_update(*at_update);
       break;
     }
+    case v1::Command::kSyncClock:
+      // When it leaves, the thread that writes says.
+      result.mutable_clock()->set_sent_unix_nanos(command.sync_clock().sent_unix_nanos());
+      result.mutable_clock()->set_received_unix_nanos(absl::ToUnixNanos(AnchoredNow()));
+      break;
     default:
       status = DoPlain(command);
   }
@@ -328,6 +354,11 @@ std::optional<HeldStage> Agent::Held() const {
   const std::shared_ptr<StageSession> held = session();
   if (held == nullptr) return std::nullopt;
   return HeldStage{held->key(), held->Status()};
+}
+
+void Agent::Say(std::vector<v1::WorkerMessage> messages) {
+  absl::MutexLock lock(&mutex_);
+  for (v1::WorkerMessage& message : messages) outgoing_.push_back(std::move(message));
 }
 
 void Agent::Wake() {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -33,8 +34,8 @@ struct HeldStage {
   v1::StageStatus status;
 };
 
-// Thread-safe. Threads: the caller of Run reads the stream; "paci-report" writes it; "paci-command"
-// and "paci-generate" do what takes time.
+// Thread-safe. Threads: the caller of Run reads the stream; "paci-report" writes it;
+// "paci-command", "paci-generate" and "paci-trace" do what takes time.
 class Agent {
  public:
   Agent(AgentOptions options, Transport* transport, Engine* engine);
@@ -69,6 +70,7 @@ class Agent {
 
   void OnWelcome(const v1::Welcome& welcome);
   void OnCommand(const v1::Command& command);
+  void OnTraceStage(const v1::Command& command);
   v1::CommandResult Do(const v1::Command& command);
   // The part of a command that its result's payload does not need.
   absl::Status DoPlain(const v1::Command& command);
@@ -78,6 +80,7 @@ class Agent {
   // The session that `key` names, or FAILED_PRECONDITION saying what is held instead.
   absl::StatusOr<std::shared_ptr<StageSession>> Find(const v1::StageKey& key) const;
   std::shared_ptr<StageSession> session() const;
+  void Say(std::vector<v1::WorkerMessage> messages);
   void EndStream();
   void Wake();
 
@@ -97,6 +100,7 @@ class Agent {
 
   TaskQueue commands_;
   TaskQueue generations_;
+  TaskQueue traces_;
 };
 
 }  // namespace paci

@@ -33,6 +33,7 @@ v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string
   status.set_forwards(state.forwards);
   status.set_backwards(state.backwards);
   status.set_updates(state.updates);
+  status.set_first_update(state.updates);
   return status;
 }
 
@@ -201,6 +202,7 @@ void StageSession::Finish(const absl::Status& status) {
                                     {"error", error}});
   }
   monitor_.OnState(state, error);
+  monitor_.spans()->Close("the stage is over");
   {
     absl::MutexLock lock(&mutex_);
     phase_ = Phase::kOver;

@@ -45,6 +45,7 @@ class StageSession {
   v1::StageReport MakeReport();
   v1::StageStatus Status() const { return monitor_.Status(); }
   void OnReportStored(const v1::ReportAck& ack);
+  const std::shared_ptr<SpanRecorder>& spans() const { return monitor_.spans(); }
 
  private:
   enum class Phase { kPreparing, kReady, kRunning, kOver };

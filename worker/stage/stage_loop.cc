@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/rpc/timestamp.h"
+#include "worker/stage/span_kinds.h"
 
 namespace paci {
 namespace {
@@ -55,6 +56,7 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
     : schedule_(std::move(schedule)),
       compute_(compute),
       monitor_(monitor),
+      spans_(*monitor->spans()),
       state_(schedule_->Begin()),
       slots_(SlotCount(*schedule_)),
       prepared_{state_.forwards, state_.evaluations},
@@ -105,8 +107,9 @@ absl::Status StageLoop::RunSchedule() {
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
     Book(Activity::kOther);
+    spans_.Start(SpanOf((*action)->kind), SpanIndex(**action), booked_);
     if (absl::Status done = Perform(**action); !done.ok()) return done;
-    Book(ActivityOf((*action)->kind));
+    Book(ActivityOf((*action)->kind), SpanOf((*action)->kind), SpanIndex(**action));
     if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
     monitor_->OnProgress(state_, /*is_held=*/false);
   }
@@ -125,8 +128,9 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
     }
     Book(Activity::kOther);
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
+    spans_.Start(SpanOf(decision.wait), AwaitedIndex(decision.wait), booked_);
     TakeArrivals(inbox_.Wait());
-    Book(ActivityOf(decision.wait));
+    Book(ActivityOf(decision.wait), SpanOf(decision.wait), AwaitedIndex(decision.wait));
   }
 }
 
@@ -303,6 +307,7 @@ void StageLoop::ReceiveInput(Action action, int slot) {
   channels_.activations_in->Receive(
       tag, compute_->Input(slot), [=, this](const absl::Status& status) {
         if (!status.ok()) return inbox_.Fail(status);
+        spans_.AddInstant(SpanOfReceived(tag.kind), SpanIndex(tag));
         inbox_.Update([=](Arrivals& arrivals) {
           ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
         });
@@ -317,8 +322,9 @@ void StageLoop::PostGradients() {
                        static_cast<uint64_t>(next->index)};
     const auto return_index = static_cast<int>(posted_gradients_++ % ReturnCount());
     channels_.gradients_in->Receive(
-        tag, compute_->OutputGradient(return_index), [this](const absl::Status& status) {
+        tag, compute_->OutputGradient(return_index), [this, tag](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
+          spans_.AddInstant(SpanOfReceived(tag.kind), SpanIndex(tag));
           inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients; });
         });
   }
@@ -332,8 +338,10 @@ void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
   const bool is_training = action.kind == ActionKind::kForward;
   const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation,
                      static_cast<uint32_t>(chunk), static_cast<uint64_t>(action.index)};
-  channels_.activations_out->Send(tag, output, [this](const absl::Status& status) {
+  const auto queued = spans_.Now();
+  channels_.activations_out->Send(tag, output, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
+    spans_.AddSince(queued, SpanOfSent(tag.kind), SpanIndex(tag));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
   });
 }
@@ -344,8 +352,10 @@ void StageLoop::SendGradient(Action action, absl::Span<const std::byte> gradient
   const int64_t chunk = action.chunk - (schedule_->is_first() ? 1 : 0);
   const FrameTag tag{FrameKind::kGradient, static_cast<uint32_t>(chunk),
                      static_cast<uint64_t>(action.index)};
-  channels_.gradients_out->Send(tag, gradient, [this](const absl::Status& status) {
+  const auto queued = spans_.Now();
+  channels_.gradients_out->Send(tag, gradient, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
+    spans_.AddSince(queued, SpanOfSent(tag.kind), SpanIndex(tag));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });
   });
 }
@@ -365,6 +375,24 @@ void StageLoop::CountBytes() {
   if (channels_.activations_in) received += channels_.activations_in->stats().payload_bytes;
   if (channels_.gradients_in) received += channels_.gradients_in->stats().payload_bytes;
   monitor_->OnBytes(sent, received);
+}
+
+int64_t StageLoop::AwaitedIndex(Wait wait) const {
+  switch (wait) {
+    case Wait::kActivation:
+    case Wait::kEvaluation:
+      return SpanIndex(*schedule_->NextInput({state_.forwards, state_.evaluations}));
+    case Wait::kGradient:
+      return SpanIndex(*schedule_->BackwardOfGradient(schedule_->GradientsUsed(state_.backwards)));
+    default:
+      return 0;
+  }
+}
+
+void StageLoop::Book(Activity activity, v1::SpanKind kind, int64_t index) {
+  const Clock::time_point began = booked_;
+  Book(activity);
+  spans_.Finish(kind, index, began, booked_);
 }
 
 void StageLoop::Book(Activity activity) {

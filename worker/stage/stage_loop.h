@@ -88,10 +88,15 @@ class StageLoop {
   v1::MetricPoint PointNow() const;
   // Books the time since the last call to `activity`.
   void Book(Activity activity);
+  // The same, for what a trace shows as a span.
+  void Book(Activity activity, v1::SpanKind kind, int64_t index);
+  // What of `wait` is awaited.
+  int64_t AwaitedIndex(Wait wait) const;
 
   const std::unique_ptr<Schedule> schedule_;
   StageCompute* const compute_;
   StageMonitor* const monitor_;
+  SpanRecorder& spans_;
   Inbox inbox_;
 
   // The rest is touched by the thread of Run only.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/schedule/schedule.h"
 #include "paci/v1/worker.pb.h"
+#include "worker/stage/span_recorder.h"
 #include "worker/stage/version_tracker.h"
 
 namespace paci {
@@ -49,6 +51,9 @@ class StageMonitor {
   void OnCheckpoint(v1::CheckpointPart part);
 
   v1::StageStatus Status() const;
+  // What the stage does, span by span, while somebody asks for it. Outlives the stage with whoever
+  // holds it.
+  const std::shared_ptr<SpanRecorder>& spans() const { return spans_; }
 
   // The next report: the status, and the records that no acknowledged report carried. `key` is
   // filled by the caller.
@@ -62,6 +67,7 @@ class StageMonitor {
   // Keeps a report well below a message's limit of 4 MiB.
   static constexpr size_t kMaxPointsPerReport = 4096;
 
+  const std::shared_ptr<SpanRecorder> spans_ = std::make_shared<SpanRecorder>();
   mutable absl::Mutex mutex_;
   v1::StageStatus status_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::chrono::steady_clock::time_point> started_ ABSL_GUARDED_BY(mutex_);

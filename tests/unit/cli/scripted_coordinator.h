@@ -16,6 +16,7 @@ namespace paci::cli {
 class ScriptedCoordinator : private v1::JobService::Service {
  public:
   using JobWriter = grpc::ServerWriter<v1::Job>;
+  using TraceWriter = grpc::ServerWriter<v1::StageTrace>;
 
   // `port` 0: a free one.
   explicit ScriptedCoordinator(int port = 0);
@@ -28,6 +29,7 @@ class ScriptedCoordinator : private v1::JobService::Service {
   std::function<grpc::Status(const v1::WatchJobRequest&, grpc::ServerContext*, JobWriter*)> watch;
   std::function<grpc::Status(const v1::ListEventsRequest&, v1::ListEventsResponse*)> events;
   std::function<grpc::Status(const v1::GenerateRequest&, v1::GenerateResponse*)> generate;
+  std::function<grpc::Status(const v1::TraceJobRequest&, TraceWriter*)> trace;
 
  private:
   template <typename Function, typename... Arguments>
@@ -55,6 +57,10 @@ class ScriptedCoordinator : private v1::JobService::Service {
   grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
                         v1::GenerateResponse* response) override {
     return Answer(generate, *request, response);
+  }
+  grpc::Status TraceJob(grpc::ServerContext*, const v1::TraceJobRequest* request,
+                        TraceWriter* writer) override {
+    return Answer(trace, *request, writer);
   }
 
   int port_ = 0;

@@ -66,7 +66,11 @@ void ClusterModel::OfUser(uint32_t choice) {
       if (controller_->Delete(job_id, now_).ok()) last_seen_.erase(job_id);
       return;
     case 6:
-      if (choice / 8 % 4 == 0) (void)controller_->Drain(processes_[0].name, now_);
+      if (choice / 8 % 4 == 0) {
+        (void)controller_->Drain(processes_[0].name, now_);
+      } else {
+        Trace(job_id);
+      }
       return;
     default: {
       v1::GenerateRequest request;
@@ -78,6 +82,13 @@ void ClusterModel::OfUser(uint32_t choice) {
       }
     }
   }
+}
+
+void ClusterModel::Trace(const std::string& job_id) {
+  v1::TraceJobRequest request;
+  request.set_job_id(job_id);
+  const TraceTicket ticket = next_ticket_++;
+  if (controller_->Trace(ticket, request, now_).ok()) traces_.insert(ticket);
 }
 
 void ClusterModel::Submit(uint32_t choice) {
@@ -163,6 +174,18 @@ absl::Status ClusterModel::Do(Process& process, const v1::Command& command, bool
     result.mutable_layer_costs()->set_embedding_seconds(1);
     result.mutable_layer_costs()->set_block_seconds(1);
     result.mutable_layer_costs()->set_head_seconds(1);
+  } else if (command.has_sync_clock()) {
+    for (const auto set :
+         {&v1::ClockReading::set_sent_unix_nanos, &v1::ClockReading::set_received_unix_nanos,
+          &v1::ClockReading::set_answered_unix_nanos, &v1::ClockReading::set_returned_unix_nanos}) {
+      (result.mutable_clock()->*set)(absl::ToUnixNanos(now_));
+    }
+  } else if (command.has_trace_stage()) {
+    if (!holds(command.trace_stage().key())) return other;
+    v1::WorkerMessage part;
+    part.mutable_trace()->set_command_id(command.id());
+    part.mutable_trace()->mutable_trace()->add_spans();
+    Say(process, part);
   } else if (command.has_generate_text()) {
     result.mutable_generated()->set_text("text");
   } else if (command.has_start_stage()) {
@@ -302,12 +325,14 @@ void ClusterModel::Restart() {
   now_ += absl::Seconds(1);
   for (Process& process : processes_) process.stream = 0;
   waiting_.clear();
+  traces_.clear();
   StoreContents contents;
   for (const auto& [number, stored] : stored_jobs_) contents.jobs.push_back(stored);
   contents.next_job_number = last_job_ + 1;
   contents.next_event_sequence = last_event_ + 1;
   ControllerOptions options;
   options.make_secret = [] { return "secret"; };
+  options.tracing.exchanges = 2;
   controller_ = std::make_unique<Controller>(options, contents, now_);
 }
 
@@ -336,6 +361,12 @@ void ClusterModel::TakeEffects() {
   }
   for (const GenerateOutcome& outcome : effects.generated) {
     if (waiting_.erase(outcome.ticket) == 0) Break("a ticket is answered twice");
+  }
+  for (const TraceOutcome& outcome : effects.traced) {
+    if (traces_.erase(outcome.ticket) == 0) Break("a trace is answered twice");
+    for (const v1::StageTrace& stage : outcome.stages) {
+      if (stage.spans_size() != 1 && stage.error().empty()) Break("a stage is missing in silence");
+    }
   }
 }
 
@@ -440,6 +471,7 @@ void ClusterModel::Settle() {
     if (worker.state() == v1::WORKER_STATE_BUSY) Break(absl::StrCat(worker.id(), " stays busy"));
   }
   if (!waiting_.empty()) Break("a call of Generate is never answered");
+  if (!traces_.empty()) Break("a trace is never answered");
 }
 
 size_t ClusterModel::jobs_completed() const {

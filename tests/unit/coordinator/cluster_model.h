@@ -51,6 +51,7 @@ class ClusterModel {
   void OfUser(uint32_t choice);
   void OfProcess(Process& process, uint32_t choice);
   void Submit(uint32_t choice);
+  void Trace(const std::string& job_id);
   void Connect(Process& process);
   void Break(Process& process);
   void Die(Process& process);
@@ -82,6 +83,7 @@ class ClusterModel {
   std::set<std::tuple<std::string, uint64_t, std::string>> announced_;  // job, generation, event
   std::map<std::string, v1::Job> last_seen_;
   std::set<GenerateTicket> waiting_;
+  std::set<TraceTicket> traces_;  // not answered yet
   GenerateTicket next_ticket_ = 1;
   StreamId next_stream_ = 1;
   std::unique_ptr<Controller> controller_;

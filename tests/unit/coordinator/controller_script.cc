@@ -76,6 +76,7 @@ void ControllerScript::Open() {
   store_ = JobStore::Open(store_path_).value();
   ControllerOptions options;
   options.make_secret = [] { return "secret"; };
+  options.tracing.exchanges = 1;
   controller_ = std::make_unique<Controller>(options, store_->Load().value(), now_);
   streams_.clear();
   for (auto& [name, worker] : workers_) worker.stream = 0;
@@ -117,6 +118,8 @@ void ControllerScript::DoForUser(const Words& words) {
   const std::string& verb = words[0];
   if (verb == "submit") return Submit(words);
   if (verb == "generate") return Generate(words);
+  if (verb == "trace") return Trace(words);
+  if (verb == "abandon") return controller_->AbandonTrace(std::stoul(words[1]));
   if (verb == "drain") return ShowStatus(controller_->Drain(words[1], now_).status());
   if (verb == "cancel") return ShowStatus(controller_->Cancel(words[1], now_).status());
   if (verb == "pause") return ShowStatus(controller_->Pause(words[1], now_).status());
@@ -155,6 +158,13 @@ void ControllerScript::Generate(const Words& words) {
   request.set_max_tokens(GetNumber(words, "tokens", 10));
   request.set_temperature(std::stod(Get(words, "temperature", "1")));
   ShowStatus(controller_->Generate(next_ticket_++, request, now_ + absl::Seconds(60), now_));
+}
+
+void ControllerScript::Trace(const Words& words) {
+  v1::TraceJobRequest request;
+  request.set_job_id(words[1]);
+  request.set_updates(GetNumber(words, "updates", 2));
+  ShowStatus(controller_->Trace(next_trace_++, request, now_));
 }
 
 void ControllerScript::DoForWorker(const Words& words) {
@@ -241,6 +251,22 @@ void ControllerScript::Result(const Words& words) {
     result.mutable_layer_costs()->set_block_seconds(std::stod(parts[1]));
     result.mutable_layer_costs()->set_head_seconds(std::stod(parts[2]));
   }
+  if (words[2] == "SyncClock" && result.code() == 0) {
+    v1::ClockReading& clock = *result.mutable_clock();
+    for (const auto set :
+         {&v1::ClockReading::set_sent_unix_nanos, &v1::ClockReading::set_received_unix_nanos,
+          &v1::ClockReading::set_answered_unix_nanos, &v1::ClockReading::set_returned_unix_nanos}) {
+      (clock.*set)(absl::ToUnixNanos(now_));
+    }
+  }
+  if (words[2] == "TraceStage" && result.code() == 0) {
+    v1::WorkerMessage part;
+    part.mutable_trace()->set_command_id(result.id());
+    for (uint64_t i = 0; i < GetNumber(words, "spans", 1); ++i) {
+      part.mutable_trace()->mutable_trace()->add_spans();
+    }
+    controller_->OnMessage(from.stream, part, now_);
+  }
   if (words[2] == "GenerateText" && result.code() == 0) {
     result.mutable_generated()->set_text("text");
   }
@@ -290,6 +316,13 @@ void ControllerScript::TakeEffects() {
     Line(absl::StrCat(
         "generated for ", outcome.ticket, ": ",
         outcome.response.ok() ? outcome.response->text() : outcome.response.status().ToString()));
+  }
+  for (const TraceOutcome& outcome : effects.traced) {
+    for (const v1::StageTrace& stage : outcome.stages) {
+      Line(absl::StrCat("traced for ", outcome.ticket, ": stage ", stage.stage(), " on ",
+                        stage.worker_name(), ": ", stage.spans_size(), " spans",
+                        stage.error().empty() ? "" : "; " + stage.error()));
+    }
   }
   for (const LogNote& note : effects.notes) {
     if (note.level >= LogLevel::kInfo) {
@@ -345,6 +378,11 @@ void ControllerScript::TakeCommand(const std::string& name, const v1::Command& c
                     command.commit_checkpoint().files_size(), " files");
   } else if (command.has_generate_text()) {
     absl::StrAppend(&text, " from ", command.generate_text().checkpoint());
+  } else if (command.has_trace_stage()) {
+    absl::StrAppend(&text, " ", Short(command.trace_stage().key()), " of ",
+                    command.trace_stage().updates(), " updates");
+  } else if (command.has_sync_clock()) {
+    // It says nothing of a stage.
   } else {
     absl::StrAppend(&text, ": ", command.leave().reason());
   }

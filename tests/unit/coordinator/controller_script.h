@@ -22,9 +22,10 @@ namespace paci {
 //   report W STATE [updates=N] [skipped=N] [held] [points=A-B] [validation=N] [part=N]
 //   [generation=G]
 //          [sequence=S] [error=CODE:text]
-//   result W COMMAND [CODE] [at=N] [costs=1,2,3] [first]      of the last such command, or first
-//   leaving W WHY      ticks SECONDS             restart
-//   generate JOB [tokens=N] [temperature=T]
+//   result W COMMAND [CODE] [at=N] [costs=1,2,3] [spans=N] [first]      of the last such command,
+//   or first leaving W WHY      ticks SECONDS             restart generate JOB [tokens=N]
+//   [temperature=T] trace JOB [updates=N]     abandon TICKET     (clocks are compared once before
+//   and once after)
 //
 // A report is of the stage that the worker was last told to prepare. Underscores are spaces.
 class ControllerScript {
@@ -53,6 +54,7 @@ class ControllerScript {
   void Result(const Words& words);
   void Ticks(double seconds);
   void Generate(const Words& words);
+  void Trace(const Words& words);
   // Stores and writes down the effects.
   void TakeEffects();
   void TakeMessage(const OutgoingMessage& outgoing);
@@ -71,6 +73,7 @@ class ControllerScript {
   std::map<std::string, std::string> shown_;  // job -> its line when last shown
   StreamId next_stream_ = 1;
   GenerateTicket next_ticket_ = 1;
+  TraceTicket next_trace_ = 1;
   std::ostringstream out_;
 };
 
