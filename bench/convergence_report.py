@@ -16,7 +16,7 @@ TUNED_A = 8
 FLUSH, PACI = "1f1b", "paci"
 PACI_OWN = "paci, own lr"  # paci with the best of its own sweep
 SYSTEMS = [FLUSH, PACI, PACI_OWN, "pipedream-2bw", "pipemare", "pipeoptim", "nesterov"]
-TARGET_SHARES = (0.5, 0.75, 1.0)  # of the data of the best flush
+TARGET_SHARES = (0.25, 0.5, 0.75, 1.0)  # of the data of the best flush
 
 Curve = list[tuple[float, float]]  # share of the data, or time; validation loss
 
@@ -93,14 +93,21 @@ class Matrix:
     def max_lag(self, choice: Choice) -> int:
         return max(run["lag_max"] for run in self.runs[choice].values())
 
+    def common_seeds(self) -> list[int]:
+        """Those that every choice has, so that curves are of the same samples."""
+        return sorted(set.intersection(*(set(group) for group in self.runs.values())))
+
+    def curves(self, choice: Choice) -> list[list]:
+        return [self.runs[choice][seed]["validation"] for seed in self.common_seeds()]
+
     def mean_curve(self, choice: Choice) -> Curve:
-        """Over the seeds; by the share of the data."""
-        marks = zip(*(run["validation"] for run in self.runs[choice].values()))
+        """By the share of the data."""
+        marks = zip(*self.curves(choice))
         return [(mark[0][0] / self.micro_batches, statistics.fmean(loss_of(point) for point in mark)) for mark in marks]
 
     def best(self, system: str) -> Choice:
         choices = [choice for choice in self.choices() if choice.system == system]
-        return min(choices, key=lambda choice: statistics.fmean(self.finals(choice)))
+        return min(choices, key=lambda choice: self.mean_curve(choice)[-1][1])
 
 
 def simulated_shares(matrix: Matrix) -> dict[Choice, float]:
@@ -161,8 +168,7 @@ def targets(matrix: Matrix) -> dict[float, float]:
 def show(runs: list[dict], micro_batches: int) -> None:
     matrix = Matrix(runs, micro_batches)
     shares = simulated_shares(matrix)
-    seeds = sorted({len(group) for group in matrix.runs.values()})
-    print(f"{micro_batches} micro-batches a run; seeds a configuration: {', '.join(map(str, seeds))}")
+    print(f"{micro_batches} micro-batches a run; seeds that every choice has: {matrix.common_seeds()}")
     show_sweeps(runs, micro_batches)
     show_finals(matrix)
     show_lags(matrix)
@@ -180,7 +186,8 @@ def with_spread(values: list[float]) -> str:
         return "-"
     if not all(map(math.isfinite, values)):
         return "not finite"
-    return f"{statistics.fmean(values):.3f} +- {statistics.stdev(values) if len(values) > 1 else 0.0:.3f}"
+    mean = f"{statistics.fmean(values):.3f}"
+    return f"{mean} +- {statistics.stdev(values):.3f} ({len(values)})" if len(values) > 1 else f"{mean} (1)"
 
 
 def show_sweeps(runs: list[dict], micro_batches: int) -> None:
@@ -198,7 +205,7 @@ def header(matrix: Matrix) -> list[str]:
 
 
 def show_finals(matrix: Matrix) -> None:
-    table("Final validation loss, mean and standard deviation over the seeds (paci at a = 1: naive)",
+    table("Final validation loss, mean and standard deviation over so many seeds (paci at a = 1: naive)",
           by_accumulation(matrix, lambda choice: with_spread(matrix.finals(choice))), header(matrix))
     table("The same above the flush with the same seed and a",
           by_accumulation(matrix, lambda choice: with_spread(matrix.gaps(choice))), header(matrix))
@@ -226,5 +233,5 @@ def show_times(matrix: Matrix, shares: dict[Choice, float]) -> None:
                 ["not reached", "-", "-"] if reach is None else
                 [reach.time, reach.accumulation, flush.time / reach.time if flush else "-"])])
     best = matrix.best(FLUSH)
-    table(f"Simulated time to what {FLUSH}, a = {best.accumulation}, has after a share of its data; mean curves", rows,
-          ["after", "loss", "system", "time", "at a", "fastest flush / this"])
+    table(f"Simulated time to what {FLUSH}, a = {best.accumulation}, has after a share of its data; those seeds' mean",
+          rows, ["after", "loss", "system", "time", "at a", "fastest flush / this"])

@@ -98,7 +98,7 @@ def draw_loss_curves(matrix: Matrix) -> None:
     for choice in (c for c in matrix.choices() if c.accumulation == TUNED_A):
         x, y = zip(*((share * matrix.micro_batches, loss) for share, loss in matrix.mean_curve(choice)))
         axes.plot(x, y, label=choice.system, **LOOKS[choice.system])
-        marks = list(zip(*(map(loss_of, run["validation"]) for run in matrix.runs[choice].values())))
+        marks = list(zip(*(map(loss_of, curve) for curve in matrix.curves(choice))))
         axes.fill_between(x, [min(m) for m in marks], [max(m) for m in marks], linewidth=0,
                           color=LOOKS[choice.system]["color"], alpha=0.15)
     axes.set_ylim(top=3.2)
@@ -127,7 +127,8 @@ def draw_loss_by_time(matrix: Matrix, shares: dict[Choice, float]) -> None:
     figure, axes = panel(f"Loss against simulated wall-clock, {STAGES} stages",
                          "the lowest that a system has at any a; mean of the seeds")
     for system in matrix.systems():
-        curves = [timed(matrix.mean_curve(choice), shares[choice]) for choice in matrix.choices() if choice.system == system]
+        curves = [timed(matrix.mean_curve(choice), shares[choice])
+                  for choice in matrix.choices() if choice.system == system]
         x, y = zip(*lowest(curves))
         axes.plot(x, y, label=system, **LOOKS[system] | {"marker": None})
     axes.set_xlim(0, LONGEST_TIME)

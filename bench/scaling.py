@@ -2,8 +2,8 @@
 
 Emulated (bench/emulated.yaml, `paci`, a = 16, as many stages as processes): wall-clock of a micro-batch beyond forward
 + backward, with frames of 1 MiB and of 1 KiB, and of it what the stage loop takes outside compute and waits. Medians.
-Needs a machine that does nothing else. Simulated (`pacictl plan`): share of the limit, which counts the straggler, with a
-spread of 5 % of every duration, alone and with the middle stage 1.2 times slower.
+Needs a machine that does nothing else. Simulated (`pacictl plan`): share of the limit, which counts the straggler, with
+a spread of 5 % of every duration, alone and with the middle stage 1.2 times slower.
 
 usage: scaling.py [--json FILE] [--repeats R] [--no-emulated] [--no-simulated]; what is not run stays as it is in FILE
 """
