@@ -119,7 +119,8 @@ TEST(Leaving, OneSigtermCostsNoJobWhateverItsState) {
 
 TEST(Leaving, ASecondSigtermEndsAWorkerAtOnceAndTheJobSaysWhy) {
   LocalCluster cluster({.workers = 2, .lease_seconds = 3});
-  const std::string id = cluster.Submit(WriteEmulatedJob(cluster.folder()), {"recovery.max_restarts=0"});
+  const std::string id =
+      cluster.Submit(WriteEmulatedJob(cluster.folder()), {"recovery.max_restarts=0"});
   cluster.AwaitUpdates(id, 1);
   cluster.worker("w1").Signal(SIGTERM);
   cluster.AwaitWorker("w1", v1::WORKER_STATE_DRAINING);
