@@ -41,9 +41,10 @@ case "${1:-all}" in
     check_registered
     build
     python3 scripts/tidy.py build
-    suite
+    suite -LE '^chaos$'
     ;;
   unit | parity | integration) build; suite -L "^$1$" ;;
+  chaos) build; suite -L '^chaos$' -j 1 ;;
   format) check_format ;;
   tidy) build; python3 scripts/tidy.py build ;;
   sanitizers)
@@ -52,5 +53,5 @@ case "${1:-all}" in
     sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires)'
     ;;
   docs) build; suite -R 'Docs|Reference' ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, chaos" >&2; exit 2 ;;
 esac

@@ -32,7 +32,7 @@ struct CutPoints {
 // One transaction.
 struct StoreWrites {
   std::vector<v1::Event> events;
-  std::vector<StoredJob> jobs;        // inserted or replaced
+  std::vector<StoredJob> jobs;  // inserted or replaced
   std::vector<StoredPoint> points;
   std::vector<std::string> deleted_jobs;  // with their events and points
   std::vector<CutPoints> cut_points;      // before `points` are written
