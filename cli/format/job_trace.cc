@@ -29,9 +29,11 @@ struct Look {
 };
 
 Look LookOf(const v1::Span& span) {
-  const auto index = static_cast<int64_t>(span.index());
+  // As schedules print: "3", and "3.1" of the model chunk 1.
+  const std::string index = span.chunk() == 0 ? absl::StrCat(span.index())
+                                              : absl::StrCat(span.index(), ".", span.chunk());
   const auto action = [&](ActionKind kind) -> Look {
-    return {kCompute, NameOf(kind), ToString(Action{kind, index})};
+    return {kCompute, NameOf(kind), std::string(1, static_cast<char>(kind)) + index};
   };
   const std::string activation = absl::StrCat("activation ", index);
   const std::string gradient = absl::StrCat("gradient ", index);
@@ -76,19 +78,22 @@ Look LookOf(const v1::Span& span) {
   }
 }
 
-// The stage that a sent frame goes to, and the span that it is for.
+// The stage that a sent frame goes to, and the span that it is for. Between the last stage and the
+// first frames go round, into another model chunk.
 struct Consumer {
   int64_t stage;
   v1::SpanKind kind;
 };
-std::optional<Consumer> ConsumerOf(int64_t stage, v1::SpanKind sent) {
+std::optional<Consumer> ConsumerOf(int64_t stage, v1::SpanKind sent, int64_t stages) {
+  const int64_t next = (stage + 1) % stages;
+  const int64_t previous = (stage + stages - 1) % stages;
   switch (sent) {
     case v1::SPAN_KIND_SEND_ACTIVATION:
-      return Consumer{stage + 1, v1::SPAN_KIND_FORWARD};
+      return Consumer{next, v1::SPAN_KIND_FORWARD};
     case v1::SPAN_KIND_SEND_GRADIENT:
-      return Consumer{stage - 1, v1::SPAN_KIND_BACKWARD};
+      return Consumer{previous, v1::SPAN_KIND_BACKWARD};
     case v1::SPAN_KIND_SEND_EVALUATION:
-      return Consumer{stage + 1, v1::SPAN_KIND_EVALUATE};
+      return Consumer{next, v1::SPAN_KIND_EVALUATE};
     default:
       return std::nullopt;
   }
@@ -139,6 +144,7 @@ class Writer {
     int64_t begin;
     Consumer consumer;
     uint64_t index;
+    uint32_t chunk;
   };
 
   void AddMetadata() {
@@ -160,6 +166,7 @@ class Writer {
 
   void AddStage(const v1::StageTrace& stage) {
     const int64_t process = stage.stage();
+    const auto stage_count = static_cast<int64_t>(trace_.stages.size());
     chrome_.NameProcess(process, NameOf(stage));
     for (const Row row : {kCompute, kSendsActivations, kSendsGradients, kReceives}) {
       chrome_.NameRow({process, row}, kRowNames[row]);
@@ -174,8 +181,8 @@ class Writer {
         chrome_.AddInstant(row, look.name, look.category, end);
         continue;
       }
-      slices_[{process, span.kind(), span.index()}] = {begin, end};
-      const std::optional<Consumer> consumer = ConsumerOf(process, span.kind());
+      slices_[{process, span.kind(), span.index(), span.chunk()}] = {begin, end};
+      const std::optional<Consumer> consumer = ConsumerOf(process, span.kind(), stage_count);
       if (!consumer) {
         chrome_.AddSlice(row, absl::StrCat(look.name, span.goes_on() ? kGoesOn : ""), look.category,
                          begin, end - begin);
@@ -187,12 +194,13 @@ class Writer {
       last_end->second = end;
       chrome_.AddSlice(row, look.name, look.category, leaves, end - leaves,
                        {{"queued_us", (leaves - begin) / 1000}});
-      sent_.push_back({look.name, row, leaves, *consumer, span.index()});
+      sent_.push_back({look.name, row, leaves, *consumer, span.index(), span.chunk()});
     }
   }
 
   void AddArrow(const Sent& sent) {
-    const auto found = slices_.find({sent.consumer.stage, sent.consumer.kind, sent.index});
+    const auto found =
+        slices_.find({sent.consumer.stage, sent.consumer.kind, sent.index, sent.chunk});
     if (found == slices_.end()) return;
     // By clocks that are a little off it may have been used before it was sent.
     const int64_t used = std::max(found->second.begin, sent.begin);
@@ -204,7 +212,7 @@ class Writer {
   const JobTrace& trace_;
   int64_t begin_;
   ChromeTrace chrome_;
-  std::map<std::tuple<int64_t, v1::SpanKind, uint64_t>, Slice> slices_;
+  std::map<std::tuple<int64_t, v1::SpanKind, uint64_t, uint32_t>, Slice> slices_;
   std::vector<Sent> sent_;
   int64_t arrows_ = 0;
 };

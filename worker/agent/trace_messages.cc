@@ -17,6 +17,7 @@ v1::Span ToProto(const SpanRecorder::RecordedSpan& recorded, SpanRecorder::Clock
   v1::Span span;
   span.set_kind(recorded.kind);
   span.set_index(recorded.index);
+  span.set_chunk(static_cast<uint32_t>(recorded.chunk));
   span.set_begin_nanos(nanoseconds(recorded.begin - from).count());
   span.set_duration_nanos(nanoseconds(recorded.end - recorded.begin).count());
   span.set_goes_on(recorded.goes_on);

@@ -2,14 +2,14 @@
 
 #include "common/schedule/schedule.h"
 #include "common/transport/channel.h"
-#include "paci/v1/job.pb.h"
+#include "worker/stage/span_recorder.h"
 
 namespace paci {
 
 // What a trace calls the doings of a stage.
-v1::SpanKind SpanOf(ActionKind kind);
-v1::SpanKind SpanOf(Wait wait);
-v1::SpanKind SpanOfSent(FrameKind kind);
-v1::SpanKind SpanOfReceived(FrameKind kind);
+SpanKey SpanOf(Action action);
+SpanKey SpanOf(Wait wait, int64_t index);
+SpanKey SpanOfSent(const FrameTag& tag);
+SpanKey SpanOfReceived(const FrameTag& tag);
 
 }  // namespace paci

@@ -98,9 +98,9 @@ absl::Status StageLoop::RunSchedule() {
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
     Book(Activity::kOther);
-    spans_.Start(SpanOf((*action)->kind), (*action)->index, booked_);
+    spans_.Start(SpanOf(**action), booked_);
     if (absl::Status done = Perform(**action); !done.ok()) return done;
-    Book(ActivityOf((*action)->kind), SpanOf((*action)->kind), (*action)->index);
+    Book(ActivityOf((*action)->kind), SpanOf(**action));
     if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
     monitor_->OnProgress(state_, /*is_held=*/false);
   }
@@ -119,9 +119,9 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
     }
     Book(Activity::kOther);
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
-    spans_.Start(SpanOf(decision.wait), AwaitedIndex(decision.wait), booked_);
+    spans_.Start(SpanOf(decision.wait, AwaitedIndex(decision.wait)), booked_);
     TakeArrivals(inbox_.Wait());
-    Book(ActivityOf(decision.wait), SpanOf(decision.wait), AwaitedIndex(decision.wait));
+    Book(ActivityOf(decision.wait), SpanOf(decision.wait, AwaitedIndex(decision.wait)));
   }
 }
 
@@ -295,7 +295,7 @@ void StageLoop::PostActivations() {
     channels_.activations_in->Receive(
         tag, compute_->Input(slot), [=, this](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
-          spans_.AddInstant(SpanOfReceived(tag.kind), static_cast<int64_t>(tag.index));
+          spans_.AddInstant(SpanOfReceived(tag));
           inbox_.Update([=](Arrivals& arrivals) {
             ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
           });
@@ -313,7 +313,7 @@ void StageLoop::PostGradients() {
     channels_.gradients_in->Receive(
         tag, compute_->OutputGradient(return_index), [this, tag](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
-          spans_.AddInstant(SpanOfReceived(tag.kind), static_cast<int64_t>(tag.index));
+          spans_.AddInstant(SpanOfReceived(tag));
           inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients; });
         });
   }
@@ -326,7 +326,7 @@ void StageLoop::SendOutput(FrameKind kind, int64_t index, absl::Span<const std::
   const auto queued = spans_.Now();
   channels_.activations_out->Send(tag, output, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
-    spans_.AddSince(queued, SpanOfSent(tag.kind), static_cast<int64_t>(tag.index));
+    spans_.AddSince(queued, SpanOfSent(tag));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
   });
 }
@@ -338,7 +338,7 @@ void StageLoop::SendGradient(int64_t micro_batch, absl::Span<const std::byte> gr
   const auto queued = spans_.Now();
   channels_.gradients_out->Send(tag, gradient, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
-    spans_.AddSince(queued, SpanOfSent(tag.kind), static_cast<int64_t>(tag.index));
+    spans_.AddSince(queued, SpanOfSent(tag));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });
   });
 }
@@ -373,10 +373,10 @@ int64_t StageLoop::AwaitedIndex(Wait wait) const {
   }
 }
 
-void StageLoop::Book(Activity activity, v1::SpanKind kind, int64_t index) {
+void StageLoop::Book(Activity activity, const SpanKey& key) {
   const Clock::time_point began = booked_;
   Book(activity);
-  spans_.Finish(kind, index, began, booked_);
+  spans_.Finish(key, began, booked_);
 }
 
 void StageLoop::Book(Activity activity) {
