@@ -50,7 +50,7 @@ case "${1:-all}" in
   sanitizers)
     # AddressSanitizer keeps freed memory for a while, which is what the excluded test measures.
     sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory'
-    sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires)'
+    sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires|SpanRecorder)'
     ;;
   docs) build; suite -R 'Docs|Reference' ;;
   *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, chaos" >&2; exit 2 ;;

@@ -29,14 +29,15 @@ struct Look {
 };
 
 Look LookOf(const v1::Span& span) {
-  const auto index = static_cast<int64_t>(span.index());
+  // As schedules print: "3", and "3.1" of the model chunk 1.
+  const std::string index = span.chunk() == 0 ? absl::StrCat(span.index())
+                                              : absl::StrCat(span.index(), ".", span.chunk());
   const auto action = [&](ActionKind kind) -> Look {
-    return {kCompute, NameOf(kind), ToString(Action{kind, index, span.chunk()})};
+    return {kCompute, NameOf(kind), std::string(1, static_cast<char>(kind)) + index};
   };
-  const std::string chunk = span.chunk() == 0 ? "" : absl::StrCat(".", span.chunk());
-  const std::string activation = absl::StrCat("activation ", index, chunk);
-  const std::string gradient = absl::StrCat("gradient ", index, chunk);
-  const std::string evaluation = absl::StrCat("validation activation ", index, chunk);
+  const std::string activation = absl::StrCat("activation ", index);
+  const std::string gradient = absl::StrCat("gradient ", index);
+  const std::string evaluation = absl::StrCat("validation activation ", index);
   switch (span.kind()) {
     case v1::SPAN_KIND_FORWARD:
       return action(ActionKind::kForward);
@@ -77,20 +78,22 @@ Look LookOf(const v1::Span& span) {
   }
 }
 
-// The stage of `stages` that a sent frame goes to, and the span that it is for. With several chunks
-// a stage they are a ring.
+// The stage that a sent frame goes to, and the span that it is for. Between the last stage and the
+// first frames go round, into another model chunk.
 struct Consumer {
   int64_t stage;
   v1::SpanKind kind;
 };
-std::optional<Consumer> ConsumerOf(int64_t stage, int64_t stages, v1::SpanKind sent) {
+std::optional<Consumer> ConsumerOf(int64_t stage, v1::SpanKind sent, int64_t stages) {
+  const int64_t next = (stage + 1) % stages;
+  const int64_t previous = (stage + stages - 1) % stages;
   switch (sent) {
     case v1::SPAN_KIND_SEND_ACTIVATION:
-      return Consumer{(stage + 1) % stages, v1::SPAN_KIND_FORWARD};
+      return Consumer{next, v1::SPAN_KIND_FORWARD};
     case v1::SPAN_KIND_SEND_GRADIENT:
-      return Consumer{(stage + stages - 1) % stages, v1::SPAN_KIND_BACKWARD};
+      return Consumer{previous, v1::SPAN_KIND_BACKWARD};
     case v1::SPAN_KIND_SEND_EVALUATION:
-      return Consumer{(stage + 1) % stages, v1::SPAN_KIND_EVALUATE};
+      return Consumer{next, v1::SPAN_KIND_EVALUATE};
     default:
       return std::nullopt;
   }
@@ -163,6 +166,7 @@ class Writer {
 
   void AddStage(const v1::StageTrace& stage) {
     const int64_t process = stage.stage();
+    const auto stage_count = static_cast<int64_t>(trace_.stages.size());
     chrome_.NameProcess(process, NameOf(stage));
     for (const Row row : {kCompute, kSendsActivations, kSendsGradients, kReceives}) {
       chrome_.NameRow({process, row}, kRowNames[row]);
@@ -178,8 +182,7 @@ class Writer {
         continue;
       }
       slices_[{process, span.kind(), span.index(), span.chunk()}] = {begin, end};
-      const auto stages = static_cast<int64_t>(trace_.stages.size());
-      const std::optional<Consumer> consumer = ConsumerOf(process, stages, span.kind());
+      const std::optional<Consumer> consumer = ConsumerOf(process, span.kind(), stage_count);
       if (!consumer) {
         chrome_.AddSlice(row, absl::StrCat(look.name, span.goes_on() ? kGoesOn : ""), look.category,
                          begin, end - begin);

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "absl/strings/numbers.h"
@@ -221,12 +222,18 @@ TEST(Trace, IsLostWithTheCoordinatorAndCanBeTakenAgain) {
   LocalCluster cluster({.workers = 2});
   const std::string id = cluster.Submit(WriteEmulatedJob(cluster.folder()), {});
   const v1::Job before = cluster.AwaitUpdates(id, 1);
-  Process trace("pacictl", {"trace", id, "--for", "60s", "--coordinator", cluster.rpc_address()});
+  std::unique_ptr<Process> trace;
+  // The trace that asks may be the one that is taken, and the other is refused: then once more.
   Poll("the trace is being taken", [&] {
+    if (trace == nullptr || !trace->IsRunning()) {
+      trace = std::make_unique<Process>(
+          "pacictl", std::vector<std::string>{"trace", id, "--for", "60s", "--coordinator",
+                                              cluster.rpc_address()});
+    }
     return cluster.Pacictl({"trace", id}).err.find("is being traced already") != std::string::npos;
   });
   cluster.KillCoordinator();
-  const CommandResult lost = trace.Wait();
+  const CommandResult lost = trace->Wait();
   EXPECT_EQ(lost.code, 4);
   EXPECT_EQ(lost.out, "");
   EXPECT_THAT(lost.err, HasSubstr("the trace is lost, the job goes on"));

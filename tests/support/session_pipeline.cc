@@ -91,8 +91,8 @@ std::vector<v1::StageReport> SessionPipeline::AwaitEnd() {
 
 std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
                                          const std::vector<uint32_t>& units_per_part,
-                                         const std::vector<Transport*>& transports,
-                                         Engine* engine, const v1::Checkpoint* resume_from) {
+                                         const std::vector<Transport*>& transports, Engine* engine,
+                                         const v1::Checkpoint* resume_from) {
   SessionPipeline pipeline(spec, units_per_part, transports, engine, resume_from);
   pipeline.Start();
   return pipeline.AwaitEnd();

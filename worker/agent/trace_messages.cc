@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/telemetry/anchored_clock.h"
-#include "worker/stage/span_kinds.h"
 
 namespace paci {
 namespace {
@@ -17,8 +16,8 @@ v1::Span ToProto(const SpanRecorder::RecordedSpan& recorded, SpanRecorder::Clock
   using std::chrono::nanoseconds;
   v1::Span span;
   span.set_kind(recorded.kind);
-  span.set_index(recorded.index & ((int64_t{1} << kSpanChunkShift) - 1));
-  span.set_chunk(static_cast<uint32_t>(recorded.index >> kSpanChunkShift));
+  span.set_index(recorded.index);
+  span.set_chunk(static_cast<uint32_t>(recorded.chunk));
   span.set_begin_nanos(nanoseconds(recorded.begin - from).count());
   span.set_duration_nanos(nanoseconds(recorded.end - recorded.begin).count());
   span.set_goes_on(recorded.goes_on);

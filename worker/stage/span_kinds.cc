@@ -1,8 +1,9 @@
 #include "worker/stage/span_kinds.h"
 
 namespace paci {
+namespace {
 
-v1::SpanKind SpanOf(ActionKind kind) {
+v1::SpanKind KindOf(ActionKind kind) {
   switch (kind) {
     case ActionKind::kForward:
       return v1::SPAN_KIND_FORWARD;
@@ -20,7 +21,7 @@ v1::SpanKind SpanOf(ActionKind kind) {
   return v1::SPAN_KIND_UNSPECIFIED;
 }
 
-v1::SpanKind SpanOf(Wait wait) {
+v1::SpanKind KindOf(Wait wait) {
   switch (wait) {
     case Wait::kActivation:
       return v1::SPAN_KIND_WAIT_ACTIVATION;
@@ -37,7 +38,7 @@ v1::SpanKind SpanOf(Wait wait) {
   return v1::SPAN_KIND_UNSPECIFIED;
 }
 
-v1::SpanKind SpanOfSent(FrameKind kind) {
+v1::SpanKind KindOfSent(FrameKind kind) {
   switch (kind) {
     case FrameKind::kActivation:
       return v1::SPAN_KIND_SEND_ACTIVATION;
@@ -49,7 +50,7 @@ v1::SpanKind SpanOfSent(FrameKind kind) {
   return v1::SPAN_KIND_UNSPECIFIED;
 }
 
-v1::SpanKind SpanOfReceived(FrameKind kind) {
+v1::SpanKind KindOfReceived(FrameKind kind) {
   switch (kind) {
     case FrameKind::kActivation:
       return v1::SPAN_KIND_RECEIVE_ACTIVATION;
@@ -59,6 +60,23 @@ v1::SpanKind SpanOfReceived(FrameKind kind) {
       return v1::SPAN_KIND_RECEIVE_EVALUATION;
   }
   return v1::SPAN_KIND_UNSPECIFIED;
+}
+
+}  // namespace
+
+SpanKey SpanOf(Action action) { return {KindOf(action.kind), action.index, action.chunk}; }
+
+SpanKey SpanOf(Wait wait, const std::optional<Action>& awaited) {
+  if (!awaited) return {KindOf(wait)};
+  return {KindOf(wait), awaited->index, awaited->chunk};
+}
+
+SpanKey SpanOfSent(const FrameTag& tag) {
+  return {KindOfSent(tag.kind), static_cast<int64_t>(tag.index), int64_t{tag.chunk}};
+}
+
+SpanKey SpanOfReceived(const FrameTag& tag) {
+  return {KindOfReceived(tag.kind), static_cast<int64_t>(tag.index), int64_t{tag.chunk}};
 }
 
 }  // namespace paci

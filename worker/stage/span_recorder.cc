@@ -47,9 +47,7 @@ void SpanRecorder::AppendUnfinished() {
     begin = std::max(begin, it->end);
     break;
   }
-  const auto kind = static_cast<v1::SpanKind>(doing >> kIndexBits);
-  const auto index = static_cast<int64_t>(doing & ((uint64_t{1} << kIndexBits) - 1));
-  recording_.spans.push_back({kind, index, begin, std::max(begin, Clock::now()), true});
+  recording_.spans.push_back({Unpack(doing), begin, std::max(begin, Clock::now()), true});
 }
 
 void SpanRecorder::EndLocked(const std::string& cut_short) {

@@ -14,6 +14,13 @@
 
 namespace paci {
 
+// What a span is of.
+struct SpanKey {
+  v1::SpanKind kind = v1::SPAN_KIND_UNSPECIFIED;
+  int64_t index = 0;
+  int64_t chunk = 0;  // of the model chunks of the stage
+};
+
 // Keeps what a stage does over a window, for a trace. While it is off, which is nearly always, a
 // span costs a branch and the few words that say what is being done. While it is on, an Add writes
 // into memory that was taken before the window began; when that is used up the window ends. One
@@ -28,9 +35,7 @@ class SpanRecorder {
     absl::Duration limit;
     size_t max_spans = 0;
   };
-  struct RecordedSpan {
-    v1::SpanKind kind = v1::SPAN_KIND_UNSPECIFIED;
-    int64_t index = 0;
+  struct RecordedSpan : SpanKey {
     Clock::time_point begin;
     Clock::time_point end;
     bool goes_on = false;  // at the end of the window
@@ -44,28 +49,27 @@ class SpanRecorder {
   bool is_on() const { return is_on_.load(std::memory_order_relaxed); }
   // From the stage's thread: what it does since then, and that it is done. Whether it is on or not,
   // so that a window shows what began long before it and does not end.
-  void Start(v1::SpanKind kind, int64_t index, Clock::time_point since) {
+  void Start(const SpanKey& key, Clock::time_point since) {
     doing_.store(0, std::memory_order_release);
     since_.store(since.time_since_epoch().count(), std::memory_order_release);
-    doing_.store(uint64_t{static_cast<uint8_t>(kind)} << kIndexBits | static_cast<uint64_t>(index),
-                 std::memory_order_release);
+    doing_.store(Pack(key), std::memory_order_release);
   }
-  void Finish(v1::SpanKind kind, int64_t index, Clock::time_point begin, Clock::time_point end) {
+  void Finish(const SpanKey& key, Clock::time_point begin, Clock::time_point end) {
     doing_.store(0, std::memory_order_release);
-    Add(kind, index, begin, end);
+    Add(key, begin, end);
   }
 
   // The beginning of a span that may be added later; while it is off, no time at all.
   Clock::time_point Now() const { return is_on() ? Clock::now() : Clock::time_point(); }
 
-  void Add(v1::SpanKind kind, int64_t index, Clock::time_point begin, Clock::time_point end) {
-    if (is_on()) Append({kind, index, begin, end});
+  void Add(const SpanKey& key, Clock::time_point begin, Clock::time_point end) {
+    if (is_on()) Append({key, begin, end});
   }
   // Up to now; nothing if Now() was asked while it was off.
-  void AddSince(Clock::time_point begin, v1::SpanKind kind, int64_t index) {
-    if (is_on() && begin != Clock::time_point()) Append({kind, index, begin, Clock::now()});
+  void AddSince(Clock::time_point begin, const SpanKey& key) {
+    if (is_on() && begin != Clock::time_point()) Append({key, begin, Clock::now()});
   }
-  void AddInstant(v1::SpanKind kind, int64_t index) { AddSince(Now(), kind, index); }
+  void AddInstant(const SpanKey& key) { AddSince(Now(), key); }
 
   // Begins a window; the number of the recording.
   uint64_t Begin(const Window& window);
@@ -75,7 +79,15 @@ class SpanRecorder {
   void Close(const std::string& reason);
 
  private:
-  static constexpr int kIndexBits = 56;
+  // A key as one word, so that it is read whole: kind 8 bits, chunk 8, index 48.
+  static uint64_t Pack(const SpanKey& key) {
+    return static_cast<uint64_t>(key.kind) << 56 | static_cast<uint64_t>(key.chunk) << 48 |
+           static_cast<uint64_t>(key.index);
+  }
+  static SpanKey Unpack(uint64_t word) {
+    return {static_cast<v1::SpanKind>(word >> 56), static_cast<int64_t>(word & 0xffffffffffff),
+            static_cast<int64_t>(word >> 48 & 0xff)};
+  }
 
   // What the stage is in the middle of.
   void AppendUnfinished() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -83,7 +95,7 @@ class SpanRecorder {
   void EndLocked(const std::string& cut_short) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<bool> is_on_{false};  // written under the mutex
-  std::atomic<uint64_t> doing_{0};  // kind and index; 0: nothing, or it changes just now
+  std::atomic<uint64_t> doing_{0};  // a packed key; 0: nothing, or it changes just now
   std::atomic<Clock::rep> since_{0};
   absl::Mutex mutex_;
   uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -107,9 +107,9 @@ absl::Status StageLoop::RunSchedule() {
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
     Book(Activity::kOther);
-    spans_.Start(SpanOf((*action)->kind), SpanIndex(**action), booked_);
+    spans_.Start(SpanOf(**action), booked_);
     if (absl::Status done = Perform(**action); !done.ok()) return done;
-    Book(ActivityOf((*action)->kind), SpanOf((*action)->kind), SpanIndex(**action));
+    Book(ActivityOf((*action)->kind), SpanOf(**action));
     if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
     monitor_->OnProgress(state_, /*is_held=*/false);
   }
@@ -128,9 +128,9 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
     }
     Book(Activity::kOther);
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
-    spans_.Start(SpanOf(decision.wait), AwaitedIndex(decision.wait), booked_);
+    spans_.Start(SpanOf(decision.wait, Awaited(decision.wait)), booked_);
     TakeArrivals(inbox_.Wait());
-    Book(ActivityOf(decision.wait), SpanOf(decision.wait), AwaitedIndex(decision.wait));
+    Book(ActivityOf(decision.wait), SpanOf(decision.wait, Awaited(decision.wait)));
   }
 }
 
@@ -307,7 +307,7 @@ void StageLoop::ReceiveInput(Action action, int slot) {
   channels_.activations_in->Receive(
       tag, compute_->Input(slot), [=, this](const absl::Status& status) {
         if (!status.ok()) return inbox_.Fail(status);
-        spans_.AddInstant(SpanOfReceived(tag.kind), SpanIndex(tag));
+        spans_.AddInstant(SpanOfReceived(tag));
         inbox_.Update([=](Arrivals& arrivals) {
           ++(is_training ? arrivals.activations : arrivals.evaluation_activations);
         });
@@ -324,7 +324,7 @@ void StageLoop::PostGradients() {
     channels_.gradients_in->Receive(
         tag, compute_->OutputGradient(return_index), [this, tag](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
-          spans_.AddInstant(SpanOfReceived(tag.kind), SpanIndex(tag));
+          spans_.AddInstant(SpanOfReceived(tag));
           inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients; });
         });
   }
@@ -341,7 +341,7 @@ void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
   const auto queued = spans_.Now();
   channels_.activations_out->Send(tag, output, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
-    spans_.AddSince(queued, SpanOfSent(tag.kind), SpanIndex(tag));
+    spans_.AddSince(queued, SpanOfSent(tag));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.outputs_sent; });
   });
 }
@@ -355,7 +355,7 @@ void StageLoop::SendGradient(Action action, absl::Span<const std::byte> gradient
   const auto queued = spans_.Now();
   channels_.gradients_out->Send(tag, gradient, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
-    spans_.AddSince(queued, SpanOfSent(tag.kind), SpanIndex(tag));
+    spans_.AddSince(queued, SpanOfSent(tag));
     inbox_.Update([](Arrivals& arrivals) { ++arrivals.gradients_sent; });
   });
 }
@@ -377,22 +377,22 @@ void StageLoop::CountBytes() {
   monitor_->OnBytes(sent, received);
 }
 
-int64_t StageLoop::AwaitedIndex(Wait wait) const {
+std::optional<Action> StageLoop::Awaited(Wait wait) const {
   switch (wait) {
     case Wait::kActivation:
     case Wait::kEvaluation:
-      return SpanIndex(*schedule_->NextInput({state_.forwards, state_.evaluations}));
+      return schedule_->NextInput({state_.forwards, state_.evaluations});
     case Wait::kGradient:
-      return SpanIndex(*schedule_->BackwardOfGradient(schedule_->GradientsUsed(state_.backwards)));
+      return schedule_->BackwardOfGradient(schedule_->GradientsUsed(state_.backwards));
     default:
-      return 0;
+      return std::nullopt;
   }
 }
 
-void StageLoop::Book(Activity activity, v1::SpanKind kind, int64_t index) {
+void StageLoop::Book(Activity activity, const SpanKey& key) {
   const Clock::time_point began = booked_;
   Book(activity);
-  spans_.Finish(kind, index, began, booked_);
+  spans_.Finish(key, began, booked_);
 }
 
 void StageLoop::Book(Activity activity) {

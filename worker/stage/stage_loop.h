@@ -89,9 +89,9 @@ class StageLoop {
   // Books the time since the last call to `activity`.
   void Book(Activity activity);
   // The same, for what a trace shows as a span.
-  void Book(Activity activity, v1::SpanKind kind, int64_t index);
+  void Book(Activity activity, const SpanKey& key);
   // What of `wait` is awaited.
-  int64_t AwaitedIndex(Wait wait) const;
+  std::optional<Action> Awaited(Wait wait) const;
 
   const std::unique_ptr<Schedule> schedule_;
   StageCompute* const compute_;

@@ -127,6 +127,19 @@ TEST(JobTrace, AnArrowGoesFromAFrameToTheActionThatItWasFor) {
   }
 }
 
+// With several model chunks a stage, frames go round from the last stage to the first.
+TEST(JobTrace, AChunkIsNamedAndItsFramesFindIt) {
+  std::vector<v1::StageTrace> stages = TwoStages();
+  AddSpan(stages[1], v1::SPAN_KIND_SEND_ACTIVATION, 0, 6000, 100);
+  AddSpan(stages[0], v1::SPAN_KIND_FORWARD, 0, 9000, 1000);
+  for (v1::StageTrace& stage : stages) stage.mutable_spans()->rbegin()->set_chunk(1);
+  const Json document = Document(stages);
+  EXPECT_EQ((*FindEvent(document, "f", "activation 0.1", 0))["ts"],
+            (*FindEvent(document, "X", "F0.1", 0))["ts"]);
+  EXPECT_EQ((*FindEvent(document, "f", "activation 0", 1))["ts"],
+            (*FindEvent(document, "X", "F0", 1))["ts"]);
+}
+
 // Clocks are off by up to their error: no arrow goes back in time, and none ends beside its slice.
 TEST(JobTrace, AFrameThatSeemsToBeUsedBeforeItWasSentBreaksNoRule) {
   for (const int64_t off : {-3'000, -4'000, -5'000, -100'000, 100'000}) {

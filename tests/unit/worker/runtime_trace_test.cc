@@ -136,7 +136,7 @@ TEST_P(RuntimeTrace, SaysWhatIsWaitedFor) {
   })) << "the last stage begins by waiting";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RuntimeTrace,
+INSTANTIATE_TEST_SUITE_P(Wires, RuntimeTrace,
                          testing::Combine(testing::Values("paci", "1f1b", "zb-h1"),
                                           testing::Values(Wire::kInproc, Wire::kTcp)));
 

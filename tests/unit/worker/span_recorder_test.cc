@@ -15,7 +15,7 @@ using Clock = SpanRecorder::Clock;
 constexpr absl::Duration kPatience = absl::Minutes(10);
 
 void Add(SpanRecorder& spans, v1::SpanKind kind, int64_t index) {
-  spans.Add(kind, index, Clock::now(), Clock::now());
+  spans.Add({kind, index}, Clock::now(), Clock::now());
 }
 
 TEST(SpanRecorder, KeepsNothingWhileItIsOff) {
@@ -67,12 +67,13 @@ TEST(SpanRecorder, EndsAtItsLimitWhateverTheStageDoes) {
 TEST(SpanRecorder, WhatTheStageIsInTheMiddleOfAtTheLimitIsShownWheneverItBegan) {
   SpanRecorder spans;
   const Clock::time_point long_ago = Clock::now() - std::chrono::hours(1);
-  spans.Start(v1::SPAN_KIND_WAIT_GRADIENT, 17, long_ago);
+  spans.Start({v1::SPAN_KIND_WAIT_GRADIENT, 17, 3}, long_ago);
   const uint64_t number = spans.Begin({.limit = absl::Milliseconds(1), .max_spans = 3});
   const auto recording = spans.AwaitEnd(number);
   ASSERT_EQ(recording->spans.size(), 1u);
   EXPECT_EQ(recording->spans[0].kind, v1::SPAN_KIND_WAIT_GRADIENT);
   EXPECT_EQ(recording->spans[0].index, 17);
+  EXPECT_EQ(recording->spans[0].chunk, 3);
   EXPECT_EQ(recording->spans[0].begin, long_ago);
   EXPECT_GE(recording->spans[0].end, recording->began);
   EXPECT_TRUE(recording->spans[0].goes_on);
@@ -81,15 +82,15 @@ TEST(SpanRecorder, WhatTheStageIsInTheMiddleOfAtTheLimitIsShownWheneverItBegan) 
 TEST(SpanRecorder, WhatIsDoneIsNotShownAsUnfinishedAndNothingOverlapsWhatIs) {
   SpanRecorder spans;
   const Clock::time_point begin = Clock::now();
-  spans.Start(v1::SPAN_KIND_FORWARD, 0, begin);
+  spans.Start({v1::SPAN_KIND_FORWARD, 0}, begin);
   const uint64_t done = spans.Begin({.limit = absl::Milliseconds(1), .max_spans = 3});
-  spans.Finish(v1::SPAN_KIND_FORWARD, 0, begin, Clock::now());
+  spans.Finish({v1::SPAN_KIND_FORWARD, 0}, begin, Clock::now());
   EXPECT_EQ(spans.AwaitEnd(done)->spans.size(), 1u);
 
   const uint64_t next = spans.Begin({.limit = absl::Milliseconds(1), .max_spans = 3});
   const Clock::time_point end = Clock::now();
-  spans.Finish(v1::SPAN_KIND_FORWARD, 1, begin, end);
-  spans.Start(v1::SPAN_KIND_BACKWARD, 0, begin);
+  spans.Finish({v1::SPAN_KIND_FORWARD, 1}, begin, end);
+  spans.Start({v1::SPAN_KIND_BACKWARD, 0}, begin);
   const auto recording = spans.AwaitEnd(next);
   ASSERT_EQ(recording->spans.size(), 2u);
   EXPECT_EQ(recording->spans[1].begin, end);
@@ -100,8 +101,8 @@ TEST(SpanRecorder, ASpanThatWasBegunWhileItWasOffIsNotKept) {
   SpanRecorder spans;
   const Clock::time_point before = spans.Now();
   const uint64_t number = spans.Begin({.limit = kPatience, .max_spans = 3});
-  spans.AddSince(before, v1::SPAN_KIND_SEND_GRADIENT, 1);
-  spans.AddSince(spans.Now(), v1::SPAN_KIND_SEND_GRADIENT, 2);
+  spans.AddSince(before, {v1::SPAN_KIND_SEND_GRADIENT, 1});
+  spans.AddSince(spans.Now(), {v1::SPAN_KIND_SEND_GRADIENT, 2});
   spans.Close("the stage is over");
   const auto recording = spans.AwaitEnd(number);
   ASSERT_EQ(recording->spans.size(), 1u);

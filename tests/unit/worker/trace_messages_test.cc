@@ -21,7 +21,7 @@ TEST(TraceMessages, ManySpansGoInSeveralSmallPartsInTheirOrder) {
   for (int64_t i = 0; i < 40'000; ++i) {
     const auto begin = recording.began + std::chrono::microseconds(i - 5);
     recording.spans.push_back(
-        {v1::SPAN_KIND_BACKWARD, i, begin, begin + std::chrono::nanoseconds(i)});
+        {{v1::SPAN_KIND_BACKWARD, i, i % 3}, begin, begin + std::chrono::nanoseconds(i)});
   }
   const std::vector<v1::WorkerMessage> messages = TraceMessages(TraceCommand(), recording);
   ASSERT_EQ(messages.size(), 4u);
@@ -35,6 +35,7 @@ TEST(TraceMessages, ManySpansGoInSeveralSmallPartsInTheirOrder) {
     EXPECT_EQ(trace.origin_unix_nanos(), absl::ToUnixNanos(AnchoredTime(recording.began)));
     for (const v1::Span& span : trace.spans()) {
       ASSERT_EQ(span.index(), static_cast<uint64_t>(next));
+      ASSERT_EQ(span.chunk(), next % 3);
       ASSERT_EQ(span.begin_nanos(), (next - 5) * 1000);
       ASSERT_EQ(span.duration_nanos(), static_cast<uint64_t>(next));
       ++next;
