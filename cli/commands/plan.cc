@@ -192,7 +192,9 @@ std::vector<Argument> ArgumentsOf(PlanArguments* to) {
              "Stages, from 0, that take FACTOR times as long; else none", &to->stragglers),
       Option("--trace", "FILE", "Writes the recommended choice as a Chrome trace", &to->trace),
       {.name = "--gantt",
-       .help = "Draws two updates of the recommended choice: F, B, W, S (update), . (bubble)",
+       .help =
+           "Draws two updates of the recommended choice: F, B, W, S (update), . (bubble); small: "
+           "of a further chunk",
        .target = &to->gantt}};
   arguments.insert(arguments.end(), own.begin(), own.end());
   return arguments;
