@@ -117,7 +117,7 @@ TEST(StageNumbers, BusyIsForwardBackwardAndUpdateOfTheRunningTime) {
 }
 
 TEST(StageNumbers, UnitsAreLayersWithEmbeddingAndHead) {
-  const auto text = [](std::vector<std::pair<uint32_t, uint32_t>> chunks) {
+  const auto text = [](const std::vector<std::pair<uint32_t, uint32_t>>& chunks) {
     v1::StageStatus stage;
     for (const auto& [first, end] : chunks) {
       stage.add_chunks()->set_first_unit(first);
