@@ -78,7 +78,7 @@ void Controller::Advance(JobRecord& record, absl::Time now) {
 }
 
 bool Controller::FailIfDecided(JobRecord& record, absl::Time now) {
-  if (record.failures.empty() || record.job().state() == v1::JOB_STATE_RECOVERING) return false;
+  if (record.failures.empty()) return false;
   const bool has_all = record.failures.size() == record.stages.size();
   const bool is_over = now >= record.failing_since + options_.failure_grace &&
                        std::none_of(record.stages.begin(), record.stages.end(),
@@ -216,6 +216,7 @@ void Controller::ReleaseStages(JobRecord& record, absl::string_view reason, absl
     StageRecord& stage = record.stages[i];
     stage.in_flight.reset();
     stage.parts.clear();
+    stage.lost_deadline = absl::InfiniteFuture();
     const v1::StageState state = stage.status.state();
     if (state == v1::STAGE_STATE_PREPARING || state == v1::STAGE_STATE_READY ||
         state == v1::STAGE_STATE_RUNNING) {

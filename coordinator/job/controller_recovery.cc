@@ -29,7 +29,6 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   if (job.state() == v1::JOB_STATE_PLACING) return Requeue(record, decision.reason, now);
   Change(record, JobTrigger::kRecover, decision.reason, now);
   ReleaseStages(record, decision.reason, now);
-  for (StageRecord& stage : record.stages) stage.lost_deadline = absl::InfiniteFuture();
 
   const uint64_t update = checkpoints.empty() ? 0 : *checkpoints.rbegin();
   // What was reported of later updates is computed again.

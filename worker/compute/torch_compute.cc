@@ -82,7 +82,7 @@ class TorchCompute final : public StageCompute {
       const absl::StatusOr<at::Tensor> batch = BatchOf(action, &BatchSource::Training);
       if (!batch.ok()) return batch.status();
       StagePasses::Finish finish = [](const at::Tensor& output) { return output.contiguous(); };
-      if (IsEnd(action)) {
+      if (!schedule_->MakesFrame(action)) {
         finish = [targets = TargetsOf(*batch)](const at::Tensor& logits) {
           return CrossEntropy(logits, targets);
         };
@@ -91,7 +91,7 @@ class TorchCompute final : public StageCompute {
         outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
                                                         micro_batch, finish);
       });
-      if (!IsEnd(action)) return BytesOf(outputs_[slot]);
+      if (schedule_->MakesFrame(action)) return BytesOf(outputs_[slot]);
       losses_ += std::exchange(outputs_[slot], at::Tensor()).item<double>();
       return ConstBytes();
     });
@@ -100,12 +100,12 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<ConstBytes> Backward(Action action, int slot, int return_index) override {
     return Guarded("the backward of micro-batch ", action.index, [&] {
       outputs_[slot].reset();
-      if (!IsBeginning(action)) inputs_[slot].mutable_grad().reset();
+      if (schedule_->MakesFrame(action)) inputs_[slot].mutable_grad().reset();
       weights_->Backward(action.index, [&] {
         passes_[action.chunk]->Backward(
-            slot, IsEnd(action) ? loss_gradient_ : output_gradients_[return_index]);
+            slot, schedule_->TakesFrame(action) ? output_gradients_[return_index] : loss_gradient_);
       });
-      if (IsBeginning(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
+      if (!schedule_->MakesFrame(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
       at::Tensor& gradient = inputs_[slot].mutable_grad();
       gradient = gradient.contiguous();
       return absl::StatusOr<ConstBytes>(BytesOf(gradient));
@@ -151,7 +151,7 @@ class TorchCompute final : public StageCompute {
       if (!batch.ok()) return batch.status();
       const at::Tensor output =
           model_.Forward(InputOf(action, *batch, slot), std::nullopt, model_.chunk(action.chunk));
-      if (!IsEnd(action)) return Keep(output, slot);
+      if (schedule_->MakesFrame(action)) return Keep(output, slot);
       evaluation_losses_ += CrossEntropy(output, TargetsOf(*batch)).item<double>();
       ++evaluations_;
       return ConstBytes();
@@ -202,16 +202,10 @@ class TorchCompute final : public StageCompute {
     return state;
   }
 
-  // Whether the action's chunk is the first of the model, and whether it is the last.
-  bool IsBeginning(Action action) const { return schedule_->is_first() && action.chunk == 0; }
-  bool IsEnd(Action action) const {
-    return schedule_->is_last() && action.chunk + 1 == static_cast<int64_t>(model_.chunk_count());
-  }
-
-  // Token ids [micro_batch, context + 1] for an action that reads them; else undefined.
+  // Token ids [micro_batch, context + 1] for a forward at an end of the model; else undefined.
   template <typename Read>
   absl::StatusOr<at::Tensor> BatchOf(Action action, Read read) {
-    if (!IsBeginning(action) && !IsEnd(action)) return at::Tensor();
+    if (schedule_->TakesFrame(action) && schedule_->MakesFrame(action)) return at::Tensor();
     const absl::StatusOr<absl::Span<const int64_t>> ids = (batches_.get()->*read)(action.index);
     if (!ids.ok()) return ids.status();
     at::Tensor batch = at::empty({shape_[0], shape_[1] + 1}, at::kLong);
@@ -219,7 +213,7 @@ class TorchCompute final : public StageCompute {
     return batch;
   }
   at::Tensor InputOf(Action action, const at::Tensor& batch, int slot) const {
-    return IsBeginning(action) ? batch.narrow(1, 0, shape_[1]) : inputs_[slot];
+    return schedule_->TakesFrame(action) ? inputs_[slot] : batch.narrow(1, 0, shape_[1]);
   }
   at::Tensor TargetsOf(const at::Tensor& batch) const { return batch.narrow(1, 1, shape_[1]); }
 

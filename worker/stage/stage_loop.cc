@@ -44,6 +44,14 @@ Activity ActivityOf(Wait wait) {
   return Activity::kOther;
 }
 
+// Of a frame about the action's micro-batch for `chunk` of the stage that receives it.
+FrameTag TagOf(Action action, int64_t chunk) {
+  FrameKind kind = FrameKind::kGradient;
+  if (action.kind == ActionKind::kForward) kind = FrameKind::kActivation;
+  if (action.kind == ActionKind::kEvaluate) kind = FrameKind::kEvaluation;
+  return {kind, static_cast<uint32_t>(chunk), static_cast<uint64_t>(action.index)};
+}
+
 }  // namespace
 
 int StageLoop::SlotCount(const Schedule& schedule) {
@@ -302,8 +310,7 @@ void StageLoop::PrepareInputs() {
 
 void StageLoop::ReceiveInput(Action action, int slot) {
   const bool is_training = action.kind == ActionKind::kForward;
-  const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation,
-                     static_cast<uint32_t>(action.chunk), static_cast<uint64_t>(action.index)};
+  const FrameTag tag = TagOf(action, action.chunk);
   channels_.activations_in->Receive(
       tag, compute_->Input(slot), [=, this](const absl::Status& status) {
         if (!status.ok()) return inbox_.Fail(status);
@@ -318,8 +325,7 @@ void StageLoop::PostGradients() {
   while (posted_gradients_ < schedule_->GradientsUsed(state_.backwards) + ReturnCount()) {
     const std::optional<Action> next = schedule_->BackwardOfGradient(posted_gradients_);
     if (!next) return;
-    const FrameTag tag{FrameKind::kGradient, static_cast<uint32_t>(next->chunk),
-                       static_cast<uint64_t>(next->index)};
+    const FrameTag tag = TagOf(*next, next->chunk);
     const auto return_index = static_cast<int>(posted_gradients_++ % ReturnCount());
     channels_.gradients_in->Receive(
         tag, compute_->OutputGradient(return_index), [this, tag](const absl::Status& status) {
@@ -334,10 +340,7 @@ void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
   if (!schedule_->MakesFrame(action)) return;
   ++outputs_queued_;
   // From the last stage it goes round, into the next chunk of the first.
-  const int64_t chunk = action.chunk + (schedule_->is_last() ? 1 : 0);
-  const bool is_training = action.kind == ActionKind::kForward;
-  const FrameTag tag{is_training ? FrameKind::kActivation : FrameKind::kEvaluation,
-                     static_cast<uint32_t>(chunk), static_cast<uint64_t>(action.index)};
+  const FrameTag tag = TagOf(action, action.chunk + (schedule_->is_last() ? 1 : 0));
   const auto queued = spans_.Now();
   channels_.activations_out->Send(tag, output, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
@@ -349,9 +352,7 @@ void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
 void StageLoop::SendGradient(Action action, absl::Span<const std::byte> gradient) {
   if (!schedule_->MakesFrame(action)) return;
   ++gradients_queued_;
-  const int64_t chunk = action.chunk - (schedule_->is_first() ? 1 : 0);
-  const FrameTag tag{FrameKind::kGradient, static_cast<uint32_t>(chunk),
-                     static_cast<uint64_t>(action.index)};
+  const FrameTag tag = TagOf(action, action.chunk - (schedule_->is_first() ? 1 : 0));
   const auto queued = spans_.Now();
   channels_.gradients_out->Send(tag, gradient, [this, tag, queued](const absl::Status& status) {
     if (!status.ok()) return inbox_.Fail(status);
