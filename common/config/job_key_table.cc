@@ -211,6 +211,14 @@ constexpr JobKey kKeys[] = {
      "Between checkpoints; there is one after the last update, too. 0: only that one."},
     {"checkpoint.keep", KeyType::kCount, Constant("2"), Between(1, 1000000), "checkpoints",
      "Newest complete checkpoints that are kept."},
+    {"checkpoint.cut",
+     KeyType::kChoice,
+     Constant("drained"),
+     {},
+     "",
+     "`drained`: the pipeline drains and refills at a checkpoint, so that a run which goes on from "
+     "it has the bits of one that was not interrupted. `running`: it goes on, and a resumed run "
+     "differs in the weights that the micro-batches in flight at the cut saw first."},
 
     {"emulation.forward_seconds", KeyType::kSeconds, Required(), Between(0, 3600), "seconds",
      "Of a stage, per micro-batch."},
@@ -232,6 +240,16 @@ constexpr JobKey kKeys[] = {
     {"recovery.replacement_seconds", KeyType::kSeconds, Constant("300s"), Between(0, 1000000),
      "seconds",
      "How long the job waits for workers to go on with, its own or others, before it fails."},
+    {"recovery.min_stages", KeyType::kCount, Constant("0"), Between(0, 1024), "stages",
+     "Fewest stages that the job may go on with when workers are missing for "
+     "`replacement_seconds`. 0: `pipeline.stages`, it never shrinks."},
+    {"recovery.stall_seconds", KeyType::kSeconds, Constant("60s"), Between(0, 1000000), "seconds",
+     "When no stage moves for so long, and for ten times longer than is usual, the stage that the "
+     "others wait for counts as failed. 0: never."},
+    {"recovery.max_skipped_updates", KeyType::kCount, Constant("10"), Between(0, 1000000),
+     "updates",
+     "In a row that a stage may skip because a gradient is not finite; one more pauses the job. "
+     "0: no limit."},
 };
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/config/checkpoint_directory.h"
 #include "common/rpc/timestamp.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/who_holds_what.h"
@@ -15,10 +14,10 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
     return Change(record, JobTrigger::kFail, decision.reason, now);
   }
   v1::Job& job = record.job();
-  auto& checkpoints = *job.mutable_checkpoint_updates();
+  auto& checkpoints = *job.mutable_checkpoints();
   if (decision.kind == RecoveryDecision::Kind::kRestartFromOlder) {
     checkpoints.RemoveLast();
-    job.set_checkpoint(CheckpointDirectory(record.spec(), job.id(), *checkpoints.rbegin()));
+    job.set_checkpoint(checkpoints.rbegin()->directory());
   }
   const bool is_paused =
       job.state() == v1::JOB_STATE_PAUSING || job.state() == v1::JOB_STATE_PAUSED;
@@ -30,7 +29,7 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   Change(record, JobTrigger::kRecover, decision.reason, now);
   ReleaseStages(record, decision.reason, now);
 
-  const uint64_t update = checkpoints.empty() ? 0 : *checkpoints.rbegin();
+  const uint64_t update = checkpoints.empty() ? 0 : checkpoints.rbegin()->update();
   // What was reported of later updates is computed again.
   effects_.writes.cut_points.push_back({job.id(), update});
   record.stored.pending_commit.clear();

@@ -6,10 +6,27 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/checkpoint_directory.h"
 #include "common/rpc/status.h"
+#include "common/rpc/timestamp.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/cut_text.h"
 
 namespace paci {
+namespace {
+
+v1::Checkpoint CheckpointOf(const JobRecord& record, const v1::CommitCheckpoint& commit,
+                            absl::Time now) {
+  v1::Checkpoint checkpoint;
+  checkpoint.set_directory(CheckpointDirectory(record.spec(), record.job().id(), commit.update()));
+  checkpoint.set_update(commit.update());
+  checkpoint.set_generation(record.job().generation());
+  for (const v1::CheckpointFile& file : commit.files()) {
+    checkpoint.set_size_bytes(checkpoint.size_bytes() + file.size_bytes());
+  }
+  *checkpoint.mutable_committed() = ToTimestamp(now);
+  return checkpoint;
+}
+
+}  // namespace
 
 void Controller::OnResult(WorkerRecord& worker, const v1::CommandResult& result, absl::Time now) {
   if (EndGeneration(worker, result)) return;
@@ -101,12 +118,11 @@ void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& c
   record.stored.settled_update = std::max(record.stored.settled_update, commit.update());
   MarkChanged(record);
   if (result.code() == 0) {
-    auto& kept = *record.job().mutable_checkpoint_updates();
-    kept.Add(commit.update());
+    auto& kept = *record.job().mutable_checkpoints();
+    *kept.Add() = CheckpointOf(record, commit, now);
     const int keep = static_cast<int>(std::max(record.spec().checkpoint().keep(), 1u));
     if (kept.size() > keep) kept.erase(kept.begin(), kept.end() - keep);
-    record.job().set_checkpoint(
-        CheckpointDirectory(record.spec(), record.job().id(), commit.update()));
+    record.job().set_checkpoint(kept.rbegin()->directory());
     return AddEvent(record, "CheckpointCommitted",
                     absl::StrCat("the checkpoint of update ", commit.update(),
                                  " is complete: ", record.job().checkpoint()),

@@ -22,9 +22,8 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
   *prepare.mutable_spec() = record.spec();
   prepare.set_secret(record.secret);
   prepare.set_connect_seconds(absl::ToDoubleSeconds(deadlines.connect));
-  if (!record.job().checkpoint_updates().empty()) {
-    prepare.mutable_resume_from()->set_directory(record.job().checkpoint());
-    prepare.mutable_resume_from()->set_update(*record.job().checkpoint_updates().rbegin());
+  if (!record.job().checkpoints().empty()) {
+    *prepare.mutable_resume_from() = *record.job().checkpoints().rbegin();
   }
   for (size_t i = 0; i < record.stages.size(); ++i) {
     const v1::StageStatus& status = record.stages[i].status;

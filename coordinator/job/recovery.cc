@@ -32,7 +32,7 @@ bool IsLasting(const FailureCause& cause) {
 
 // A stage that was to go on from the newest checkpoint found it missing or damaged.
 bool IsDamagedCheckpoint(const v1::Job& job, const std::vector<FailureCause>& causes) {
-  if (job.state() != v1::JOB_STATE_PREPARING || job.checkpoint_updates().empty()) return false;
+  if (job.state() != v1::JOB_STATE_PREPARING || job.checkpoints().empty()) return false;
   return std::any_of(causes.begin(), causes.end(), [&](const FailureCause& cause) {
     return cause.kind == FailureKind::kOwnError &&
            (absl::StartsWith(cause.what, "DATA_LOSS:") ||
@@ -44,8 +44,8 @@ bool IsDamagedCheckpoint(const v1::Job& job, const std::vector<FailureCause>& ca
 }  // namespace
 
 std::string PlaceToRestart(const v1::Job& job) {
-  if (job.checkpoint_updates().empty()) return "its beginning, there being no checkpoint";
-  return absl::StrCat("update ", *job.checkpoint_updates().rbegin(), ", its last checkpoint");
+  if (job.checkpoints().empty()) return "its beginning, there being no checkpoint";
+  return absl::StrCat("update ", job.checkpoints().rbegin()->update(), ", its last checkpoint");
 }
 
 RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCause>& causes,
@@ -69,10 +69,10 @@ RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCau
   const std::string which =
       absl::StrCat("restart ", restarts + 1, " of at most ", most, " in ", window);
   if (is_damaged) {
-    if (job.checkpoint_updates_size() < 2) {
+    if (job.checkpoints_size() < 2) {
       return {Kind::kFail, absl::StrCat(cause, "; there is no other checkpoint to go back to")};
     }
-    const uint64_t older = job.checkpoint_updates(job.checkpoint_updates_size() - 2);
+    const uint64_t older = job.checkpoints(job.checkpoints_size() - 2).update();
     return {Kind::kRestartFromOlder, absl::StrCat(cause, "; the checkpoint before it, of update ",
                                                   older, ", is taken, ", which)};
   }

@@ -46,7 +46,7 @@ TEST(EndToEnd, AJobIsSubmittedWatchedInspectedAndWritesText) {
   EXPECT_THAT(Keys(job),
               UnorderedElementsAre("id", "spec", "state", "reason", "generation", "created",
                                    "started", "finished", "progress", "stages", "checkpoint",
-                                   "checkpoint_updates", "restarts", "is_pause_wanted"));
+                                   "checkpoints", "restarts", "is_pause_wanted", "wanted_stages"));
   EXPECT_EQ(job["state"], "JOB_STATE_COMPLETED");
   EXPECT_EQ(job["generation"], "1");
   EXPECT_EQ(job["progress"]["updates"], "40");

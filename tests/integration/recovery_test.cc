@@ -120,12 +120,12 @@ TEST_F(Recovery, ADamagedCheckpointIsNamedAndTheOneBeforeItTakenAndThePauseKept)
   LocalCluster cluster({.workers = 4});
   const std::vector<std::string> settings = {"pipeline.schedule=1f1b"};
   const std::string id = SubmitJob(cluster, settings);
-  cluster.Await(id, [](const v1::Job& job) { return job.checkpoint_updates_size() >= 2; });
+  cluster.Await(id, [](const v1::Job& job) { return job.checkpoints_size() >= 2; });
   EXPECT_EQ(cluster.Pacictl({"pause", id}).code, 0);
   cluster.AwaitState(id, v1::JOB_STATE_PAUSED);
   // The checkpoint of the last update may still be about to be committed.
   const v1::Job paused = cluster.Await(id, [](const v1::Job& job) {
-    return *job.checkpoint_updates().rbegin() == job.progress().updates() / 5 * 5;
+    return job.checkpoints().rbegin()->update() == job.progress().updates() / 5 * 5;
   });
   for (const auto& entry : std::filesystem::directory_iterator(paused.checkpoint())) {
     if (entry.path().filename() != "unit-00001.weights.safetensors") continue;

@@ -4,10 +4,10 @@
 
 #include <fstream>
 
+#include "common/checkpoint/checkpoint.h"
 #include "common/config/checkpoint_directory.h"
 #include "common/schedule/presets.h"
 #include "tests/parity/small_job.h"
-#include "worker/checkpoint/checkpoint.h"
 
 namespace paci {
 namespace {

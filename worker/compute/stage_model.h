@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/checkpoint/checkpoint.h"
 #include "paci/v1/job.pb.h"
-#include "worker/checkpoint/checkpoint.h"
 #include "worker/model/gpt.h"
 #include "worker/optimizer/optimizer.h"
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "worker/checkpoint/checkpoint.h"
+#include "common/checkpoint/checkpoint.h"
 #include "worker/compute/guard.h"
 #include "worker/compute/stage_model.h"
 

@@ -1,7 +1,7 @@
 #include "worker/engine/torch_engine.h"
 
 #include "absl/strings/str_cat.h"
-#include "worker/checkpoint/checkpoint.h"
+#include "common/checkpoint/checkpoint.h"
 #include "worker/compute/torch_compute.h"
 #include "worker/engine/generate.h"
 #include "worker/engine/measure.h"

@@ -8,9 +8,9 @@
 
 #include <csignal>
 
+#include "common/checkpoint/durable_file.h"
 #include "tests/support/test_folder.h"
 #include "tests/unit/checkpoint/test_checkpoint.h"
-#include "worker/checkpoint/durable_file.h"
 
 namespace paci {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/checkpoint/manifest.h"
+#include "common/checkpoint/manifest.h"
 
 #include <gmock/gmock.h>
 #include <google/protobuf/util/message_differencer.h>

@@ -6,9 +6,9 @@
 #include <numeric>
 #include <tuple>
 
+#include "common/checkpoint/safetensors.h"
 #include "tests/support/test_folder.h"
 #include "tests/unit/checkpoint/test_checkpoint.h"
-#include "worker/checkpoint/safetensors.h"
 
 namespace paci {
 namespace {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/checkpoint/checkpoint.h"
 #include "common/config/checkpoint_directory.h"
-#include "worker/checkpoint/checkpoint.h"
 
 namespace paci {
 

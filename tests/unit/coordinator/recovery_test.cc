@@ -36,7 +36,7 @@ TEST(Recovery, ALostWorkerRestartsTheJobFromItsBeginningOrItsCheckpoint) {
   EXPECT_EQ(first.reason,
             "stage 1 on worker w1 was lost: its stream broke; every stage goes back to its "
             "beginning, there being no checkpoint, restart 1 of at most 2 in 1m");
-  job.add_checkpoint_updates(5);
+  job.add_checkpoints()->set_update(5);
   EXPECT_THAT(DecideRecovery(job, lost, kNow).reason, HasSubstr("update 5, its last checkpoint"));
 }
 
@@ -75,13 +75,13 @@ TEST(Recovery, ADamagedCheckpointIsPassedOverForTheOneBefore) {
   v1::Job job = RunningJob();
   job.set_state(v1::JOB_STATE_PREPARING);
   job.set_checkpoint("ck/a-1/update-00000010");
-  for (const uint64_t update : {5, 10}) job.add_checkpoint_updates(update);
+  for (const uint64_t update : {5, 10}) job.add_checkpoints()->set_update(update);
   const auto damaged =
       Cause(FailureKind::kOwnError, "DATA_LOSS: ck/a-1/update-00000010/unit-00001 is damaged");
   const RecoveryDecision older = DecideRecovery(job, damaged, kNow);
   EXPECT_EQ(older.kind, Kind::kRestartFromOlder);
   EXPECT_THAT(older.reason, HasSubstr("the checkpoint before it, of update 5, is taken"));
-  job.mutable_checkpoint_updates()->Truncate(1);
+  job.mutable_checkpoints()->DeleteSubrange(1, job.checkpoints_size() - 1);
   const RecoveryDecision none = DecideRecovery(job, damaged, kNow);
   EXPECT_EQ(none.kind, Kind::kFail);
   EXPECT_THAT(none.reason, HasSubstr("there is no other checkpoint to go back to"));

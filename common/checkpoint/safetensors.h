@@ -9,9 +9,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/checkpoint/mapped_file.h"
+#include "common/checkpoint/safetensors_header.h"
 #include "paci/v1/worker.pb.h"
-#include "worker/checkpoint/mapped_file.h"
-#include "worker/checkpoint/safetensors_header.h"
 
 namespace paci {
 

@@ -1,4 +1,4 @@
-#include "worker/checkpoint/manifest.h"
+#include "common/checkpoint/manifest.h"
 
 #include <google/protobuf/util/json_util.h>
 
@@ -10,8 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/checkpoint/mapped_file.h"
 #include "common/checksum/checksum.h"
-#include "worker/checkpoint/mapped_file.h"
 
 namespace paci {
 namespace {

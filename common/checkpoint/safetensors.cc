@@ -1,4 +1,4 @@
-#include "worker/checkpoint/safetensors.h"
+#include "common/checkpoint/safetensors.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "worker/checkpoint/durable_file.h"
+#include "common/checkpoint/durable_file.h"
 
 namespace paci {
 namespace {

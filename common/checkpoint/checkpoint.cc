@@ -1,4 +1,4 @@
-#include "worker/checkpoint/checkpoint.h"
+#include "common/checkpoint/checkpoint.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/checkpoint/durable_file.h"
+#include "common/checkpoint/mapped_file.h"
+#include "common/checkpoint/retention.h"
 #include "common/checksum/checksum.h"
 #include "common/config/checkpoint_directory.h"
-#include "worker/checkpoint/durable_file.h"
-#include "worker/checkpoint/mapped_file.h"
-#include "worker/checkpoint/retention.h"
 
 namespace paci {
 namespace {

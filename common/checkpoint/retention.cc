@@ -1,4 +1,4 @@
-#include "worker/checkpoint/retention.h"
+#include "common/checkpoint/retention.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -9,10 +9,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/checkpoint/durable_file.h"
+#include "common/checkpoint/manifest.h"
 #include "common/config/checkpoint_directory.h"
 #include "common/telemetry/log.h"
-#include "worker/checkpoint/durable_file.h"
-#include "worker/checkpoint/manifest.h"
 
 namespace paci {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/checkpoint/mapped_file.h"
+#include "common/checkpoint/mapped_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
-#include "worker/checkpoint/durable_file.h"
+#include "common/checkpoint/durable_file.h"
 
 namespace paci {
 

@@ -1,4 +1,4 @@
-#include "worker/checkpoint/durable_file.h"
+#include "common/checkpoint/durable_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #pragma once
 
-// worker/checkpoint: what a checkpoint is on disk. One folder an update (CheckpointDirectory), in
+// common/checkpoint: what a checkpoint is on disk. One folder an update (CheckpointDirectory), in
 // it two safetensors files a unit, so that a job resumes on any number of stages:
 //   unit-00000.weights.safetensors    unit 0 is the embedding, 1..layers the blocks, then the head
 //   unit-00000.optimizer.safetensors  only if the unit has optimizer state
@@ -15,9 +15,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/checkpoint/manifest.h"
+#include "common/checkpoint/safetensors.h"
 #include "paci/v1/worker.pb.h"
-#include "worker/checkpoint/manifest.h"
-#include "worker/checkpoint/safetensors.h"
 
 namespace paci {
 

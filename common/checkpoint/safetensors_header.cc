@@ -1,4 +1,4 @@
-#include "worker/checkpoint/safetensors_header.h"
+#include "common/checkpoint/safetensors_header.h"
 
 #include <algorithm>
 #include <limits>
