@@ -54,7 +54,8 @@ Json ChoiceJson(const PlanChoice& choice) {
                     {"gradients_bytes", choice.memory.gradients_bytes},
                     {"optimizer_bytes", choice.memory.optimizer_bytes},
                     {"copies_bytes", choice.memory.copies_bytes},
-                    {"activations_bytes", choice.memory.activations_bytes}};
+                    {"activations_bytes", choice.memory.activations_bytes},
+                    {"working_bytes", choice.memory.working_bytes}};
   return json;
 }
 

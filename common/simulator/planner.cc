@@ -95,7 +95,7 @@ void SetMemory(const Trial& trial, const Simulation& run, PlanChoice& choice) {
     const StageMemory memory = MemoryOfStage(
         trial.spec,
         ChunksOfStage(trial.partition, static_cast<int>(i), static_cast<int>(choice.key.stages)),
-        stage.max_held, stage.max_weight_versions);
+        stage.max_held, stage.max_held_of_chunk, stage.max_weight_versions);
     if (i > 0 && memory.TotalBytes() <= choice.memory.TotalBytes()) continue;
     choice.memory = memory;
     choice.memory_stage = i;

@@ -44,8 +44,9 @@ struct SimulatedStage {
   double milestone_seconds = 0;  // validations and checkpoints
   double idle_seconds = 0;
 
-  int64_t max_in_flight = 0;  // micro-batches between forward and backward
-  int64_t max_held = 0;       // micro-batches whose activations are kept
+  int64_t max_in_flight = 0;               // micro-batches between forward and backward
+  int64_t max_held = 0;                    // micro-batches whose activations are kept
+  std::vector<int64_t> max_held_of_chunk;  // of each chunk by itself
   // Copies of the weights, as the policy needs them: 1; 2 with a double buffer or a prediction; 3
   // with a correction, a running mean and an estimate beside them; with a stash the versions of the
   // micro-batches in flight and the current one.

@@ -26,6 +26,8 @@ int64_t LeastVersions(WeightPolicy weights) {
 StageAccount::StageAccount(const ScheduleConfig& config, bool keeps_trace)
     : weights_(config.weights), accumulation_(config.accumulation), keeps_trace_(keeps_trace) {
   stage_.max_weight_versions = LeastVersions(weights_);
+  held_of_chunk_.resize(config.chunks);
+  stage_.max_held_of_chunk.resize(config.chunks);
 }
 
 void StageAccount::Begin(Action action, const StageState& state, int64_t start,
@@ -36,10 +38,12 @@ void StageAccount::Begin(Action action, const StageState& state, int64_t start,
       forward_ += nanoseconds;
       version = ForwardVersion(weights_, accumulation_, action.index, state.updates);
       BeginForward(state, version);
+      Hold(action.chunk);
       break;
     case ActionKind::kBackward:
       backward_ += nanoseconds;
       version = BeginBackward(state);
+      --held_of_chunk_[action.chunk];
       break;
     case ActionKind::kWeights:
       weight_halves_ += nanoseconds;
@@ -65,6 +69,11 @@ void StageAccount::BeginForward(const StageState& state, int64_t version) {
   CountVersions(state.updates);
 }
 
+void StageAccount::Hold(int64_t chunk) {
+  int64_t& most = stage_.max_held_of_chunk[chunk];
+  most = std::max(most, ++held_of_chunk_[chunk]);
+}
+
 int64_t StageAccount::BeginBackward(const StageState& state) {
   Run& oldest = in_flight_.front();
   const int64_t forward_version = oldest.version;
@@ -86,6 +95,8 @@ void StageAccount::CountVersions(int64_t updates) {
 
 SimulatedStage StageAccount::Finish(int64_t end) const {
   SimulatedStage stage = stage_;
+  // A schedule that splits backwards holds longer, and has one chunk.
+  if (held_of_chunk_.size() == 1) stage.max_held_of_chunk = {stage.max_held};
   stage.forward_seconds = ToSeconds(forward_);
   stage.backward_seconds = ToSeconds(backward_);
   stage.weights_seconds = ToSeconds(weight_halves_);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "common/schedule/schedule.h"
 #include "common/simulator/simulator.h"
@@ -34,6 +35,7 @@ class StageAccount {
   void BeginForward(const StageState& state, int64_t version);
   // Returns the version that the backward uses.
   int64_t BeginBackward(const StageState& state);
+  void Hold(int64_t chunk);
   void CountVersions(int64_t updates);
 
   const WeightPolicy weights_;
@@ -41,6 +43,7 @@ class StageAccount {
   const bool keeps_trace_;
   SimulatedStage stage_;  // what is counted or listed; times are below
   std::deque<Run> in_flight_;
+  std::vector<int64_t> held_of_chunk_;  // between forward and backward
   int64_t forward_ = 0, backward_ = 0, weight_halves_ = 0, update_ = 0, milestone_ = 0;  // ns
 };
 

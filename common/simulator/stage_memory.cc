@@ -1,6 +1,8 @@
 #include "common/simulator/stage_memory.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace paci {
 namespace {
@@ -76,6 +78,20 @@ int64_t RecomputationBytes(const v1::JobSpec& spec, int first_unit, int end_unit
   return 0;
 }
 
+int64_t WorkingBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
+  const int64_t hidden = spec.model().hidden();
+  int64_t temporaries = 0;
+  for (int unit = first_unit; unit < end_unit; ++unit) {
+    // Of a block's MLP before and after GELU; of the logits and their log-probabilities.
+    const int64_t floats = IsEmbedding(unit)            ? hidden
+                           : IsHead(spec.model(), unit) ? 2 * int64_t{spec.model().vocabulary()}
+                                                        : 8 * hidden;
+    temporaries = std::max(temporaries, floats);
+  }
+  // One activation that arrives meanwhile, two gradients.
+  return Tokens(spec) * kFloatBytes * (3 * hidden + temporaries);
+}
+
 StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit, int64_t held,
                           int64_t weight_versions) {
   int64_t parameters = 0;
@@ -88,24 +104,36 @@ StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit,
           .optimizer_bytes = 2 * weights,
           .copies_bytes = (weight_versions - 1) * weights,
           .activations_bytes = held * ActivationBytes(spec, first_unit, end_unit) +
-                               RecomputationBytes(spec, first_unit, end_unit)};
+                               RecomputationBytes(spec, first_unit, end_unit),
+          .working_bytes = WorkingBytes(spec, first_unit, end_unit)};
 }
 
 StageMemory MemoryOfStage(const v1::JobSpec& spec,
                           const google::protobuf::RepeatedPtrField<v1::UnitRange>& chunks,
-                          int64_t held, int64_t weight_versions) {
-  const int64_t held_of_each = (held + chunks.size() - 1) / chunks.size();
+                          int64_t held, absl::Span<const int64_t> held_of_chunk,
+                          int64_t weight_versions) {
   StageMemory sum;
-  for (const v1::UnitRange& chunk : chunks) {
-    const StageMemory memory =
-        MemoryOfStage(spec, static_cast<int>(chunk.first_unit()),
-                      static_cast<int>(chunk.end_unit()), held_of_each, weight_versions);
+  int64_t recomputation = 0;  // one backward runs at a time
+  std::vector<std::pair<int64_t, int64_t>> bytes_and_passes;
+  for (int c = 0; c < chunks.size(); ++c) {
+    const int first_unit = static_cast<int>(chunks[c].first_unit());
+    const int end_unit = static_cast<int>(chunks[c].end_unit());
+    const StageMemory memory = MemoryOfStage(spec, first_unit, end_unit, 0, weight_versions);
+    recomputation = std::max(recomputation, memory.activations_bytes);
     sum.weights_bytes += memory.weights_bytes;
     sum.gradients_bytes += memory.gradients_bytes;
     sum.optimizer_bytes += memory.optimizer_bytes;
     sum.copies_bytes += memory.copies_bytes;
-    sum.activations_bytes += memory.activations_bytes;
+    sum.working_bytes = std::max(sum.working_bytes, memory.working_bytes);
+    bytes_and_passes.emplace_back(ActivationBytes(spec, first_unit, end_unit), held_of_chunk[c]);
   }
+  // The worst that the two bounds allow.
+  std::sort(bytes_and_passes.rbegin(), bytes_and_passes.rend());
+  for (const auto& [bytes, passes] : bytes_and_passes) {
+    sum.activations_bytes += bytes * std::min(passes, held);
+    held -= std::min(passes, held);
+  }
+  sum.activations_bytes += recomputation;
   return sum;
 }
 
