@@ -20,6 +20,8 @@ Verb ResumeVerb();
 Verb DeleteVerb();
 Verb WorkersVerb();
 Verb DrainVerb();
+Verb CheckpointsVerb();
+Verb VerifyCheckpointVerb();
 Verb GenerateVerb();
 Verb TraceVerb();
 Verb VersionVerb();

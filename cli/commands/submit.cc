@@ -8,6 +8,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/load_spec.h"
 #include "cli/commands/print.h"
+#include "cli/commands/resume_point.h"
 #include "cli/commands/watch_command.h"
 #include "cli/format/escape.h"
 
@@ -19,6 +20,7 @@ constexpr absl::Duration kSubmitPatience = absl::Seconds(3);
 
 struct SubmitOptions {
   SpecSource source;
+  std::string resume_from;
   bool watch = false;
 };
 
@@ -42,6 +44,11 @@ absl::Status Submit(const Context& context, const SubmitOptions& options) {
   absl::StatusOr<Client> client =
       Client::Create(context.globals, interrupt.has_value() ? &*interrupt : nullptr);
   if (!client.ok()) return client.status();
+  if (!options.resume_from.empty()) {
+    const auto point = FindResumePoint(options.resume_from, *client);
+    if (!point.ok()) return point.status();
+    *request.mutable_resume_from() = *point;
+  }
   const auto job = client->CallPatiently(&Jobs::SubmitJob, request, kSubmitPatience);
   if (!job.ok()) return job.status();
 
@@ -65,6 +72,11 @@ absl::Status Submit(const Context& context, const SubmitOptions& options) {
 Verb SubmitVerb() {
   const auto options = std::make_shared<SubmitOptions>();
   std::vector<Argument> arguments = SpecArguments(&options->source);
+  arguments.push_back({.name = "--resume-from",
+                       .placeholder = "CHECKPOINT",
+                       .help = "Begin with its weights and optimizer state, at its update: JOB "
+                               "(the newest), JOB@UPDATE, or a folder as the workers see it",
+                       .target = &options->resume_from});
   arguments.push_back({.name = "--watch",
                        .help = "Then watch the job until it ends; Ctrl-C stops watching, not the "
                                "job",
@@ -78,7 +90,8 @@ Verb SubmitVerb() {
           .example =
               "pacictl submit job.yaml\n"
               "pacictl submit job.yaml --set train.updates=300 --set optimizer.lr=3e-4 "
-              "--watch",
+              "--watch\n"
+              "pacictl submit job.yaml --set train.updates=600 --resume-from tiny-1",
           .arguments = std::move(arguments),
           .run = [options](const Context& context) { return Submit(context, *options); }};
 }

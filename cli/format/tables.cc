@@ -54,6 +54,23 @@ std::string EventLine(const v1::Event& event) {
                       EscapeLine(event.type()), "  ", EscapeLine(event.reason()), "\n");
 }
 
+std::string CheckpointTable(const v1::Job& job, absl::Time now) {
+  if (job.checkpoints().empty()) {
+    return absl::StrCat("job ", EscapeLine(job.id()), " has no complete checkpoint\n");
+  }
+  TextTable table({{"UPDATE", kRight},
+                   {"GENERATION", kRight},
+                   {"SIZE", kRight},
+                   {"AGE", kRight},
+                   {"DIRECTORY", kLeft}});
+  for (const v1::Checkpoint& checkpoint : job.checkpoints()) {
+    table.Add({absl::StrCat(checkpoint.update()), absl::StrCat(checkpoint.generation()),
+               BytesText(checkpoint.size_bytes()), AgeText(checkpoint.committed(), now),
+               checkpoint.directory()});
+  }
+  return table.Render();
+}
+
 std::string WorkerTable(const v1::ListWorkersResponse& workers, absl::Time now) {
   TextTable table({{"NAME", kLeft},
                    {"STATE", kLeft},

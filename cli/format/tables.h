@@ -16,6 +16,9 @@ std::string EventTable(const google::protobuf::RepeatedPtrField<v1::Event>& even
 // The same for one event that was followed: no header.
 std::string EventLine(const v1::Event& event);
 
+// `pacictl checkpoints`: a line a checkpoint that the job keeps, or that it has none.
+std::string CheckpointTable(const v1::Job& job, absl::Time now);
+
 // `pacictl workers`: a line a worker.
 std::string WorkerTable(const v1::ListWorkersResponse& workers, absl::Time now);
 

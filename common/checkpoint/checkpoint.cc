@@ -67,6 +67,21 @@ absl::Status WriteManifest(const std::string& directory, const Manifest& manifes
   return (*file)->Commit().status();
 }
 
+// A complete checkpoint in the folder of a job that no earlier generation of it can have written.
+absl::Status CheckOwner(const v1::JobSpec& spec, const v1::StageKey& key,
+                        const std::string& folder) {
+  for (const uint64_t update : UpdatesOnDisk(spec, key.job_id())) {
+    const auto manifest = ReadManifest(CheckpointDirectory(spec, key.job_id(), update));
+    if (!manifest.ok() || manifest->generation < key.generation()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder, " holds checkpoints of another job that was called ", key.job_id(),
+                     ", that of update ", update,
+                     " among them, and this one would overwrite them; expected "
+                     "another checkpoint.dir or name of the job, or the folder moved away"));
+  }
+  return absl::OkStatus();
+}
+
 // What attempts that were killed left in the folder of a checkpoint that is complete now.
 void RemovePartialFiles(const std::string& directory) {
   std::error_code error;
@@ -142,12 +157,47 @@ absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint&
   return absl::OkStatus();
 }
 
-absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id) {
-  const std::string folder = absl::StrCat(spec.checkpoint().dir(), "/", job_id);
+absl::Status TryFolder(const v1::JobSpec& spec, const v1::StageKey& key) {
+  const std::string folder = absl::StrCat(spec.checkpoint().dir(), "/", key.job_id());
+  if (absl::Status own = CheckOwner(spec, key, folder); !own.ok()) return own;
   if (absl::Status made = MakeFolders(folder); !made.ok()) return made;
   // Gone again with the object.
   absl::StatusOr<std::unique_ptr<DurableFile>> tried = DurableFile::Create(folder, "tried");
   return tried.ok() ? (*tried)->Append("tried") : tried.status();
+}
+
+absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& checkpoint) {
+  const absl::StatusOr<Manifest> manifest = ReadManifest(checkpoint.directory());
+  if (!manifest.ok()) return manifest.status();
+  const auto differs = [&](absl::string_view what, uint64_t its, uint64_t expected) {
+    return absl::FailedPreconditionError(absl::StrCat("cannot go on from ", checkpoint.directory(),
+                                                      ": its ", what, " is ", its,
+                                                      "; the job's is ", expected));
+  };
+  if (manifest->update != checkpoint.update()) {
+    return differs("update", manifest->update, checkpoint.update());
+  }
+  const v1::ModelSpec& its = manifest->spec.model();
+  const v1::ModelSpec& own = spec.model();
+  if (its.layers() != own.layers()) return differs("model.layers", its.layers(), own.layers());
+  if (its.hidden() != own.hidden()) return differs("model.hidden", its.hidden(), own.hidden());
+  if (its.heads() != own.heads()) return differs("model.heads", its.heads(), own.heads());
+  if (its.context() != own.context()) return differs("model.context", its.context(), own.context());
+  if (its.vocabulary() != own.vocabulary()) {
+    return differs("model.vocabulary", its.vocabulary(), own.vocabulary());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<BadFile>> FindBadFiles(const std::string& directory) {
+  const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
+  if (!manifest.ok()) return manifest.status();
+  std::vector<BadFile> bad;
+  for (const v1::CheckpointFile& file : manifest->files) {
+    absl::Status valid = VerifyFile(absl::StrCat(directory, "/", file.path()), file);
+    if (!valid.ok()) bad.push_back({ParseUnitFileName(file.path())->unit, std::move(valid)});
+  }
+  return bad;
 }
 
 absl::Status VerifyCheckpoint(const std::string& directory) {

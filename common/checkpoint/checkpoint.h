@@ -38,10 +38,24 @@ absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint6
 // has another size, or a unit has no weights; or a newer generation has committed this update.
 absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command);
 
-// OK if a checkpoint of this job could be written: its folder is made and tried with a file.
-absl::Status TryFolder(const v1::JobSpec& spec, const std::string& job_id);
+// OK if a checkpoint of this generation of a job could be written: its folder is made and tried
+// with a file. FAILED_PRECONDITION: checkpoints of another job of that name are in it, which are
+// not to be lost.
+absl::Status TryFolder(const v1::JobSpec& spec, const v1::StageKey& key);
 
-// Reads all of a complete checkpoint and compares checksums; DATA_LOSS names the first bad file.
+// OK if a job could go on from `checkpoint`: it is complete, of that update, and of the job's
+// model. FAILED_PRECONDITION names what differs; NOT_FOUND, DATA_LOSS: as ReadManifest.
+absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& checkpoint);
+
+// One file of a complete checkpoint that is not what the manifest says.
+struct BadFile {
+  uint32_t unit = 0;
+  absl::Status status;  // DATA_LOSS or NOT_FOUND, names the file
+};
+// Reads all of a complete checkpoint and compares checksums. The errors are of the manifest.
+absl::StatusOr<std::vector<BadFile>> FindBadFiles(const std::string& directory);
+
+// The same; DATA_LOSS names the first bad file.
 absl::Status VerifyCheckpoint(const std::string& directory);
 // Of its weights alone.
 absl::Status VerifyWeights(const std::string& directory);

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/checkpoint/durable_file.h"
 #include "common/checkpoint/manifest.h"
 #include "common/config/checkpoint_directory.h"
@@ -19,23 +18,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The updates that the job has a checkpoint folder of, newest first.
+}  // namespace
+
 std::vector<uint64_t> UpdatesOnDisk(const v1::JobSpec& spec, const std::string& job_id) {
   std::vector<uint64_t> updates;
   std::error_code error;
   const fs::path folder = fs::path(CheckpointDirectory(spec, job_id, 0)).parent_path();
   for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error)) {
     const std::string name = i->path().filename();
-    uint64_t update = 0;
+    const std::optional<uint64_t> update = UpdateOfDirectory(name);
     const bool is_checkpoint =
-        absl::SimpleAtoi(absl::StripPrefix(name, "update-"), &update) &&
-        fs::path(CheckpointDirectory(spec, job_id, update)).filename() == name &&
+        update && fs::path(CheckpointDirectory(spec, job_id, *update)).filename() == name &&
         i->symlink_status().type() == fs::file_type::directory;
-    if (is_checkpoint) updates.push_back(update);
+    if (is_checkpoint) updates.push_back(*update);
   }
   std::sort(updates.begin(), updates.end(), std::greater<>());
   return updates;
 }
+
+namespace {
 
 // The manifest first: a crash on the way leaves an incomplete checkpoint and no wrong one.
 void Remove(const std::string& directory) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/timestamp.h"
 #include "coordinator/job/cut_text.h"
+#include "coordinator/job/progress.h"
 
 namespace paci {
 
@@ -67,17 +68,44 @@ void Controller::Adopt(JobRecord& record, absl::Time now) {
   MarkChanged(record);
 }
 
+namespace {
+
+absl::Status CheckResumeFrom(const v1::SubmitJobRequest& request) {
+  if (!request.has_resume_from()) return absl::OkStatus();
+  const v1::Checkpoint& checkpoint = request.resume_from();
+  if (checkpoint.directory().empty()) {
+    return absl::InvalidArgumentError(
+        "resume_from names no directory; expected that of a complete checkpoint");
+  }
+  if (request.spec().has_emulation()) {
+    return absl::InvalidArgumentError(
+        "resume_from is of no use to an emulated job, which has no weights; expected none");
+  }
+  const uint64_t updates = request.spec().train().updates();
+  if (checkpoint.update() < 1 || checkpoint.update() >= updates) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "resume_from is of update ", checkpoint.update(), " and train.updates is ", updates,
+        "; expected an update of 1..", updates - 1, ", or more train.updates"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, absl::Time now) {
   if (const auto known = job_of_request_.find(request.request_id());
       !request.request_id().empty() && known != job_of_request_.end()) {
     const JobRecord& record = jobs_.at(known->second);
-    if (google::protobuf::util::MessageDifferencer::Equals(record.spec(), request.spec())) {
+    using google::protobuf::util::MessageDifferencer;
+    if (MessageDifferencer::Equals(record.spec(), request.spec()) &&
+        MessageDifferencer::Equals(record.job().resumed_from(), request.resume_from())) {
       return record.ToProto();
     }
     return absl::InvalidArgumentError(
         absl::StrCat("request_id ", request.request_id(), " made job ", known->second,
                      " of another spec; use a new request_id for a new job"));
   }
+  if (absl::Status valid = CheckResumeFrom(request); !valid.ok()) return valid;
   if (jobs_.size() >= options_.max_jobs) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the store holds ", jobs_.size(),
@@ -93,12 +121,18 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
   record.job().set_state(v1::JOB_STATE_PENDING);
   record.job().set_reason("submitted");
   *record.job().mutable_created() = ToTimestamp(now);
-  record.job().mutable_progress();
+  SetUpdates(record.spec(), request.resume_from().update(), *record.job().mutable_progress());
+  std::string begins;
+  if (request.has_resume_from()) {
+    *record.job().mutable_resumed_from() = request.resume_from();
+    record.stored.settled_update = request.resume_from().update();
+    begins = absl::StrCat("; it begins with ", request.resume_from().directory());
+  }
   job_order_[number] = id;
   if (!request.request_id().empty()) job_of_request_[request.request_id()] = id;
   AddEvent(record, "Submitted",
            absl::StrCat("submitted for ", request.spec().pipeline().stages(), " stages and ",
-                        request.spec().train().updates(), " updates"),
+                        request.spec().train().updates(), " updates", begins),
            now);
   MarkChanged(record);
   Settle(now);

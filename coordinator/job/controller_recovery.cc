@@ -29,15 +29,14 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   Change(record, JobTrigger::kRecover, decision.reason, now);
   ReleaseStages(record, decision.reason, now);
 
-  const uint64_t update = checkpoints.empty() ? 0 : checkpoints.rbegin()->update();
+  const v1::Checkpoint* point = ResumePoint(job);
+  const uint64_t update = point == nullptr ? 0 : point->update();
   // What was reported of later updates is computed again.
   effects_.writes.cut_points.push_back({job.id(), update});
   record.stored.pending_commit.clear();
   record.stored.settled_update = update;
   v1::JobProgress& progress = *job.mutable_progress();
-  progress.set_updates(update);
-  progress.set_tokens(update * record.spec().pipeline().accumulation() *
-                      record.spec().pipeline().micro_batch() * record.spec().model().context());
+  SetUpdates(record.spec(), update, progress);
   progress.set_tokens_per_second(0);
   progress.set_eta_seconds(0);
   record.failures.clear();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/job/job_machine.h"
+#include "coordinator/job/recovery.h"
 
 namespace paci {
 namespace {
@@ -22,8 +23,8 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
   *prepare.mutable_spec() = record.spec();
   prepare.set_secret(record.secret);
   prepare.set_connect_seconds(absl::ToDoubleSeconds(deadlines.connect));
-  if (!record.job().checkpoints().empty()) {
-    *prepare.mutable_resume_from() = *record.job().checkpoints().rbegin();
+  if (const v1::Checkpoint* point = ResumePoint(record.job())) {
+    *prepare.mutable_resume_from() = *point;
   }
   for (size_t i = 0; i < record.stages.size(); ++i) {
     const v1::StageStatus& status = record.stages[i].status;

@@ -11,6 +11,14 @@ constexpr absl::Duration kWindow = absl::Seconds(15);
 // Slow jobs report progress rarely: so many samples stay, however old.
 constexpr size_t kFewestSamples = 4;
 
+uint64_t TokensPerMicroBatch(const v1::JobSpec& spec) {
+  return uint64_t{spec.pipeline().micro_batch()} * spec.model().context();
+}
+
+uint64_t TokensPerUpdate(const v1::JobSpec& spec) {
+  return TokensPerMicroBatch(spec) * spec.pipeline().accumulation();
+}
+
 }  // namespace
 
 void RateWindow::Add(absl::Time now, uint64_t count) {
@@ -34,6 +42,11 @@ double RateWindow::Rate(absl::Time now) const {
   return seconds > 0 ? static_cast<double>(last_count - first_count) / seconds : 0;
 }
 
+void SetUpdates(const v1::JobSpec& spec, uint64_t updates, v1::JobProgress& progress) {
+  progress.set_updates(updates);
+  progress.set_tokens(updates * TokensPerUpdate(spec));
+}
+
 void UpdateProgress(JobRecord& record, absl::Time now) {
   if (record.stages.empty()) return;
   uint64_t updates = UINT64_MAX;
@@ -43,19 +56,15 @@ void UpdateProgress(JobRecord& record, absl::Time now) {
     micro_batches = std::min<uint64_t>(micro_batches, stage.status.backwards());
   }
   const v1::JobSpec& spec = record.spec();
-  const uint64_t tokens_per_micro_batch =
-      uint64_t{spec.pipeline().micro_batch()} * spec.model().context();
-  const uint64_t tokens_per_update = tokens_per_micro_batch * spec.pipeline().accumulation();
   v1::JobProgress& progress = *record.job().mutable_progress();
-  progress.set_updates(updates);
-  progress.set_tokens(updates * tokens_per_update);
+  SetUpdates(spec, updates, progress);
 
   // The rate is of what all stages say now, not of what one of them said before the coordinator's
   // last start.
   const auto is_awaited = [](const StageRecord& stage) { return stage.is_awaited; };
   if (std::any_of(record.stages.begin(), record.stages.end(), is_awaited)) return;
-  const uint64_t tokens_begun = micro_batches * tokens_per_micro_batch;
-  const uint64_t tokens_in_all = spec.train().updates() * tokens_per_update;
+  const uint64_t tokens_begun = micro_batches * TokensPerMicroBatch(spec);
+  const uint64_t tokens_in_all = spec.train().updates() * TokensPerUpdate(spec);
   record.token_rate.Add(now, tokens_begun);
   const double rate = record.token_rate.Rate(now);
   const uint64_t tokens_left = tokens_in_all - std::min(tokens_in_all, tokens_begun);

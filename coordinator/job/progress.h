@@ -21,6 +21,9 @@ class RateWindow {
   std::deque<std::pair<absl::Time, uint64_t>> samples_;
 };
 
+// So many updates are done, and their tokens.
+void SetUpdates(const v1::JobSpec& spec, uint64_t updates, v1::JobProgress& progress);
+
 struct JobRecord;
 
 // job.progress from what the stages last reported. Called after each report.

@@ -32,20 +32,30 @@ bool IsLasting(const FailureCause& cause) {
 
 // A stage that was to go on from the newest checkpoint found it missing or damaged.
 bool IsDamagedCheckpoint(const v1::Job& job, const std::vector<FailureCause>& causes) {
-  if (job.state() != v1::JOB_STATE_PREPARING || job.checkpoints().empty()) return false;
+  const v1::Checkpoint* newest = ResumePoint(job);
+  if (job.state() != v1::JOB_STATE_PREPARING || newest == nullptr) return false;
   return std::any_of(causes.begin(), causes.end(), [&](const FailureCause& cause) {
     return cause.kind == FailureKind::kOwnError &&
            (absl::StartsWith(cause.what, "DATA_LOSS:") ||
             absl::StartsWith(cause.what, "NOT_FOUND:")) &&
-           absl::StrContains(cause.what, job.checkpoint());
+           absl::StrContains(cause.what, newest->directory());
   });
 }
 
 }  // namespace
 
+const v1::Checkpoint* ResumePoint(const v1::Job& job) {
+  if (!job.checkpoints().empty()) return &*job.checkpoints().rbegin();
+  return job.has_resumed_from() ? &job.resumed_from() : nullptr;
+}
+
 std::string PlaceToRestart(const v1::Job& job) {
-  if (job.checkpoints().empty()) return "its beginning, there being no checkpoint";
-  return absl::StrCat("update ", job.checkpoints().rbegin()->update(), ", its last checkpoint");
+  const v1::Checkpoint* point = ResumePoint(job);
+  if (point == nullptr) return "its beginning, there being no checkpoint";
+  if (!job.checkpoints().empty()) {
+    return absl::StrCat("update ", point->update(), ", its last checkpoint");
+  }
+  return absl::StrCat("update ", point->update(), ", with which it began");
 }
 
 RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCause>& causes,

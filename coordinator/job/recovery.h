@@ -31,7 +31,10 @@ RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCau
 // Forgets the restarts that are older than the job's window.
 void DropOldRestarts(v1::Job& job, absl::Time now);
 
-// "update 40, its last checkpoint", "its beginning": where a restart begins.
+// Where a restart begins: the job's newest checkpoint, else that of another job with which it
+// began; null: its beginning.
+const v1::Checkpoint* ResumePoint(const v1::Job& job);
+// "update 40, its last checkpoint", "its beginning".
 std::string PlaceToRestart(const v1::Job& job);
 
 }  // namespace paci

@@ -38,6 +38,7 @@ absl::Status CheckSubmit(const v1::SubmitJobRequest& request) {
         CheckLength("spec", spec.ByteSizeLong(), kMaxSpecBytes),
         CheckLength("data.train", spec.data().train().size(), kMaxPathBytes),
         CheckLength("data.validation", spec.data().validation().size(), kMaxPathBytes),
+        CheckLength("resume_from", request.resume_from().directory().size(), kMaxPathBytes),
         CheckLength("checkpoint.dir", spec.checkpoint().dir().size(), kMaxPathBytes)}) {
     if (!status.ok()) return status;
   }

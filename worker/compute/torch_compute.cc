@@ -263,7 +263,7 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
     at::set_num_threads(static_cast<int>(threads));
     // Now, not after hours of training.
     if (!spec.checkpoint().dir().empty()) {
-      const absl::Status tried = TryFolder(spec, command.key().job_id());
+      const absl::Status tried = TryFolder(spec, command.key());
       if (!tried.ok()) return tried;
     }
     std::unique_ptr<BatchSource> batches;
@@ -276,8 +276,10 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
     auto compute = std::make_unique<TorchCompute>(command, std::move(batches));
     if (command.has_resume_from()) {
       const std::string& directory = command.resume_from().directory();
-      absl::Status loaded =
-          VerifyUnits(directory, command.assignments(static_cast<int>(stage)).chunks());
+      absl::Status loaded = CheckResumable(spec, command.resume_from());
+      if (loaded.ok()) {
+        loaded = VerifyUnits(directory, command.assignments(static_cast<int>(stage)).chunks());
+      }
       if (loaded.ok()) loaded = compute->Load(directory);
       if (!loaded.ok()) return loaded;
     }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "common/rpc/timestamp.h"
 #include "tests/unit/coordinator/small_spec.h"
 
@@ -74,17 +75,33 @@ TEST(Recovery, WhatWouldOnlyFailAgainFailsTheJob) {
 TEST(Recovery, ADamagedCheckpointIsPassedOverForTheOneBefore) {
   v1::Job job = RunningJob();
   job.set_state(v1::JOB_STATE_PREPARING);
-  job.set_checkpoint("ck/a-1/update-00000010");
-  for (const uint64_t update : {5, 10}) job.add_checkpoints()->set_update(update);
-  const auto damaged =
-      Cause(FailureKind::kOwnError, "DATA_LOSS: ck/a-1/update-00000010/unit-00001 is damaged");
-  const RecoveryDecision older = DecideRecovery(job, damaged, kNow);
+  for (const uint64_t update : {5, 10}) {
+    v1::Checkpoint& checkpoint = *job.add_checkpoints();
+    checkpoint.set_update(update);
+    checkpoint.set_directory(absl::StrCat("ck/a-1/update-", absl::Dec(update, absl::kZeroPad8)));
+  }
+  const auto damaged = [&] {
+    return Cause(FailureKind::kOwnError,
+                 absl::StrCat("DATA_LOSS: ", ResumePoint(job)->directory(), "/unit-00001 is bad"));
+  };
+  const RecoveryDecision older = DecideRecovery(job, damaged(), kNow);
   EXPECT_EQ(older.kind, Kind::kRestartFromOlder);
   EXPECT_THAT(older.reason, HasSubstr("the checkpoint before it, of update 5, is taken"));
   job.mutable_checkpoints()->DeleteSubrange(1, job.checkpoints_size() - 1);
-  const RecoveryDecision none = DecideRecovery(job, damaged, kNow);
+  const RecoveryDecision none = DecideRecovery(job, damaged(), kNow);
   EXPECT_EQ(none.kind, Kind::kFail);
   EXPECT_THAT(none.reason, HasSubstr("there is no other checkpoint to go back to"));
+}
+
+TEST(Recovery, BeforeItsFirstCheckpointAJobGoesBackToTheOneItBeganWith) {
+  v1::Job job = RunningJob();
+  EXPECT_EQ(ResumePoint(job), nullptr);
+  job.mutable_resumed_from()->set_update(4);
+  EXPECT_EQ(ResumePoint(job)->update(), 4);
+  EXPECT_THAT(DecideRecovery(job, Cause(FailureKind::kWorkerLost, "gone"), kNow).reason,
+              HasSubstr("goes back to update 4, with which it began"));
+  job.add_checkpoints()->set_update(5);
+  EXPECT_EQ(ResumePoint(job)->update(), 5);
 }
 
 }  // namespace
