@@ -1,3 +1,4 @@
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/client.h"
 #include "cli/commands/commands.h"
@@ -36,6 +37,43 @@ Verb ChangeVerb(const std::string& name, const std::string& summary, const std::
           .run = run};
 }
 
+struct RescaleArguments {
+  std::string job_id;
+  std::string stages;  // as it was written; empty: not given
+  bool to_default = false;
+};
+
+absl::StatusOr<v1::RescaleJobRequest> RequestOf(const RescaleArguments& arguments) {
+  v1::RescaleJobRequest request;
+  request.set_job_id(arguments.job_id);
+  if (arguments.stages.empty() != arguments.to_default) {
+    return absl::InvalidArgumentError("expected either --stages N or --default");
+  }
+  if (arguments.to_default) return request;
+  uint32_t stages = 0;
+  if (!absl::SimpleAtoi(arguments.stages, &stages) || stages == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--stages: \"", arguments.stages, "\" is not right; expected a whole number above 0"));
+  }
+  request.set_stages(stages);
+  return request;
+}
+
+absl::Status Rescale(const Context& context, const RescaleArguments& arguments) {
+  const absl::StatusOr<v1::RescaleJobRequest> request = RequestOf(arguments);
+  if (!request.ok()) return request.status();
+  absl::StatusOr<Client> client = Client::Create(context.globals);
+  if (!client.ok()) return client.status();
+  const auto job = client->Call(&Jobs::RescaleJob, *request);
+  if (!job.ok()) return job.status();
+  return Print(context, *job, [&] {
+    const uint32_t wanted =
+        job->wanted_stages() > 0 ? job->wanted_stages() : job->spec().pipeline().stages();
+    return absl::StrCat(wanted, wanted == 1 ? " stage is" : " stages are", " wanted; ",
+                        NowIs(*job));
+  });
+}
+
 absl::Status Delete(const Context& context, const std::string& job_id) {
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
@@ -65,6 +103,29 @@ Verb PauseVerb() {
 
 Verb ResumeVerb() {
   return ChangeVerb<v1::ResumeJobRequest>("resume", "Let a paused job go on", "", &Jobs::ResumeJob);
+}
+
+Verb RescaleVerb() {
+  const auto arguments = std::make_shared<RescaleArguments>();
+  return {.name = "rescale",
+          .summary = "Let a job go on over more or fewer stages",
+          .description =
+              "A running job goes back to its next checkpoint as soon as that is complete, and on "
+              "from there over so many stages, given as many workers; until then it runs as it "
+              "does. A job that waits for workers waits for so many. With a flush schedule the "
+              "losses stay the same bits.",
+          .example =
+              "pacictl rescale tiny-1 --stages 3\n"
+              "pacictl rescale tiny-1 --default",
+          .arguments = {JobArgument(&arguments->job_id),
+                        {.name = "--stages",
+                         .placeholder = "N",
+                         .help = "So many, at most the units of the model: layers + 2",
+                         .target = &arguments->stages},
+                        {.name = "--default",
+                         .help = "As many as its job file says, again",
+                         .target = &arguments->to_default}},
+          .run = [arguments](const Context& context) { return Rescale(context, *arguments); }};
 }
 
 Verb DeleteVerb() {

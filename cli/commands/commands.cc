@@ -3,11 +3,13 @@
 namespace paci::cli {
 
 std::vector<Verb> AllVerbs() {
-  return {
-      SubmitVerb(),      ValidateVerb(),         PlanVerb(),     ListVerb(),    DescribeVerb(),
-      WatchVerb(),       EventsVerb(),           MetricsVerb(),  TraceVerb(),   CancelVerb(),
-      PauseVerb(),       ResumeVerb(),           DeleteVerb(),   WorkersVerb(), DrainVerb(),
-      CheckpointsVerb(), VerifyCheckpointVerb(), GenerateVerb(), VersionVerb(), CompletionVerb()};
+  return {SubmitVerb(),   ValidateVerb(),    PlanVerb(),
+          ListVerb(),     DescribeVerb(),    WatchVerb(),
+          EventsVerb(),   MetricsVerb(),     TraceVerb(),
+          CancelVerb(),   PauseVerb(),       ResumeVerb(),
+          RescaleVerb(),  DeleteVerb(),      WorkersVerb(),
+          DrainVerb(),    CheckpointsVerb(), VerifyCheckpointVerb(),
+          GenerateVerb(), VersionVerb(),     CompletionVerb()};
 }
 
 }  // namespace paci::cli

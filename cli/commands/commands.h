@@ -17,6 +17,7 @@ Verb MetricsVerb();
 Verb CancelVerb();
 Verb PauseVerb();
 Verb ResumeVerb();
+Verb RescaleVerb();
 Verb DeleteVerb();
 Verb WorkersVerb();
 Verb DrainVerb();

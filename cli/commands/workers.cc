@@ -51,7 +51,10 @@ Verb DrainVerb() {
   const auto name = std::make_shared<std::string>();
   return {.name = "drain",
           .summary = "Give a worker no new stage, and let it leave when it is idle",
-          .description = "A stage that it holds is finished first.",
+          .description =
+              "A stage that it holds moves to another worker at the next checkpoint of its job, if "
+              "one is free or the job may do with fewer (recovery.min_stages); else it is finished "
+              "first.",
           .example = "pacictl drain worker-3",
           .arguments = {{.name = "WORKER", .help = "Name or id", .target = name.get()}},
           .run = [name](const Context& context) { return Drain(context, *name); }};

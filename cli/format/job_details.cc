@@ -191,6 +191,15 @@ std::string Troubles(const v1::Job& job) {
   return out;
 }
 
+// "3 now, 4 wanted"; empty where both are what the spec says.
+std::string OtherStages(const v1::Job& job) {
+  const auto of_spec = static_cast<int64_t>(job.spec().pipeline().stages());
+  const int64_t wanted = job.wanted_stages() > 0 ? job.wanted_stages() : of_spec;
+  const int64_t now = job.stages_size() > 0 ? job.stages_size() : wanted;
+  if (now == of_spec && wanted == of_spec) return "";
+  return absl::StrCat(now, " now, ", wanted, " wanted");
+}
+
 v1::ListEventsResponse Latest(const v1::ListEventsResponse& events) {
   v1::ListEventsResponse latest;
   for (int i = std::max(0, events.events_size() - kEventsShown); i < events.events_size(); ++i) {
@@ -212,6 +221,9 @@ std::string JobDetails(const v1::Job& job, const v1::ListEventsResponse& events,
                    {"Checkpoint", job.checkpoint()}};
   for (Fields part : {SpecFields(job.spec()), ProgressFields(job)}) {
     fields.insert(fields.end(), part.begin(), part.end());
+  }
+  if (const std::string stages = OtherStages(job); !stages.empty()) {
+    fields.emplace_back("Stages", stages);
   }
   std::string out = RenderFields(fields);
   if (const std::string troubles = Troubles(job); !troubles.empty()) {

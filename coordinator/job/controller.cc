@@ -34,12 +34,11 @@ Controller::Controller(ControllerOptions options, StoreContents contents, absl::
   }
 }
 
-absl::Duration Controller::ReplacementTimeOf(const JobRecord& record) {
-  return absl::Seconds(record.spec().recovery().replacement_seconds());
-}
-
 // A job of the store, after a start of the coordinator. Nothing is known of its workers yet.
 void Controller::Adopt(JobRecord& record, absl::Time now) {
+  const uint32_t wanted = WantedStages(record.job());
+  const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
+  BeginWaiting(record, recovers ? std::min(record.StageCount(), wanted) : wanted, now);
   if (!IsPlaced(record.job().state())) return;
   if (record.job().state() == v1::JOB_STATE_PLACING ||
       record.job().state() == v1::JOB_STATE_PREPARING) {
@@ -47,10 +46,7 @@ void Controller::Adopt(JobRecord& record, absl::Time now) {
                    now);
   }
   record.job().mutable_progress()->set_tokens_per_second(0);
-  if (record.job().state() == v1::JOB_STATE_RECOVERING) {
-    record.replacement_deadline = now + ReplacementTimeOf(record);
-    return;
-  }
+  if (recovers) return;
   for (StageRecord& stage : record.stages) {
     stage.is_started = true;
     stage.is_prepared = true;

@@ -13,9 +13,11 @@
 #include "coordinator/job/effects.h"
 #include "coordinator/job/job_machine.h"
 #include "coordinator/job/next_command.h"
+#include "coordinator/job/queue.h"
 #include "coordinator/job/records.h"
 #include "coordinator/job/recovery.h"
 #include "coordinator/job/registry.h"
+#include "coordinator/job/reshape.h"
 #include "coordinator/job/tracing.h"
 #include "paci/v1/job.pb.h"
 #include "paci/v1/worker.pb.h"
@@ -57,6 +59,8 @@ class Controller {
   absl::StatusOr<v1::Job> Pause(const std::string& job_id, absl::Time now);
   absl::StatusOr<v1::Job> Resume(const std::string& job_id, absl::Time now);
   absl::Status Delete(const std::string& job_id, absl::Time now);
+  // 0 stages: as many as its spec says.
+  absl::StatusOr<v1::Job> Rescale(const std::string& job_id, uint32_t stages, absl::Time now);
   absl::StatusOr<v1::Worker> Drain(const std::string& worker, absl::Time now);
   // If OK, the outcome comes as an effect, at the latest a tick after `deadline`.
   absl::Status Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
@@ -109,18 +113,33 @@ class Controller {
 
   // controller_recovery.cc: from a failure to the next generation.
   void Recover(JobRecord& record, const RecoveryDecision& decision, absl::Time now);
-  static absl::Duration ReplacementTimeOf(const JobRecord& record);
+  // Releases the stages and forgets what was done after the newest checkpoint. The job is
+  // Recovering and goes on as soon as it has `enough` workers.
+  void GoBack(JobRecord& record, absl::string_view reason, uint32_t enough, absl::Time now);
+  static void BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now);
+  static PlacingDecision DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
+                                         absl::Time now);
   void PlaceRecoveringJobs(absl::Time now);
-  void PlaceAgain(JobRecord& record, std::vector<WorkerRecord*> free, absl::Time now);
+  void PlaceAgain(JobRecord& record, const std::vector<WorkerRecord*>& free,
+                  const PlacingDecision& decision, absl::Time now);
   // Makes a generation of `workers`, one a stage; their stages are as they are in `stages`.
   void BeginGeneration(JobRecord& record, const std::vector<WorkerRecord*>& workers,
                        std::vector<StageRecord> stages);
 
+  // controller_stages.cc: how many stages a job has.
+  // Of Running, if a checkpoint was just committed and others than its workers are to go on.
+  bool ReshapeIfDue(JobRecord& record, absl::Time now);
+  // When a rescale takes effect, and what is missing for it.
+  std::string WhenRescaled(const JobRecord& record);
+  // Without what is kept for jobs that recover.
+  WorkerSupply SupplyOf(const std::string& device);
+  // Gives every stage its units; the reason of the partition.
+  static absl::StatusOr<std::string> Divide(JobRecord& record);
+
   // controller_placement.cc: from Pending to Running, and the end.
   void PlaceWaitingJobs(absl::Time now);
-  void Place(JobRecord& record, absl::string_view reason, absl::Time now);
-  // Gives every stage its units; the reason of the partition.
-  absl::StatusOr<std::string> Divide(JobRecord& record);
+  void Place(JobRecord& record, const PlacingDecision& decision, absl::string_view reason,
+             absl::Time now);
   // Everything that follows from what is known of a placed job: its next state, its next commands.
   void Advance(JobRecord& record, absl::Time now);
   bool FailIfDecided(JobRecord& record, absl::Time now);

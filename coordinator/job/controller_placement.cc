@@ -5,8 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/schedule_config.h"
-#include "common/partition/partition.h"
-#include "common/partition/unit_costs.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/queue.h"
 #include "coordinator/job/who_holds_what.h"
@@ -15,23 +13,29 @@ namespace paci {
 
 void Controller::PlaceWaitingJobs(absl::Time now) {
   std::vector<WaitingJob> waiting;
-  std::set<std::string> devices;
+  std::map<std::string, WorkerSupply> supply_of_device;
+  std::map<std::string, PlacingDecision> placing;  // by job
   for (const auto& [number, id] : job_order_) {
     const JobRecord& record = jobs_.at(id);
     if (record.job().state() != v1::JOB_STATE_PENDING) continue;
-    waiting.push_back({id, record.spec().train().device(), record.spec().pipeline().stages()});
-    devices.insert(waiting.back().device);
+    const std::string& device = record.spec().train().device();
+    if (supply_of_device.count(device) == 0) supply_of_device[device] = SupplyOf(device);
+    const uint32_t wanted = WantedStages(record.job());
+    PlacingDecision& decision = placing[id];
+    // One that has run before may make do with fewer.
+    if (record.job().has_started()) {
+      decision = DecidePlacingOf(record, wanted, supply_of_device[device].free, now);
+    }
+    if (decision.kind != PlacingDecision::Kind::kGoOn) decision.stages = wanted;
+    waiting.push_back({id, device, decision.stages});
   }
   if (waiting.empty()) return;
   std::vector<WorkerSupply> supplies;
-  supplies.reserve(devices.size());
-  for (const std::string& device : devices) {
-    supplies.push_back({device, registry_.Free(device).size(), registry_.CountUsable(device)});
-  }
+  for (auto& [device, supply] : supply_of_device) supplies.push_back(std::move(supply));
   for (const QueueDecision& decision : DecideQueue(waiting, std::move(supplies))) {
     JobRecord& record = jobs_.at(decision.job_id);
     if (decision.is_placed) {
-      Place(record, decision.reason, now);
+      Place(record, placing.at(decision.job_id), decision.reason, now);
     } else if (record.job().reason() != decision.reason) {
       record.job().set_reason(decision.reason);
       AddEvent(record, "Waiting", decision.reason, now);
@@ -40,37 +44,22 @@ void Controller::PlaceWaitingJobs(absl::Time now) {
   }
 }
 
-void Controller::Place(JobRecord& record, absl::string_view reason, absl::Time now) {
-  const uint32_t count = record.spec().pipeline().stages();
+void Controller::Place(JobRecord& record, const PlacingDecision& decision, absl::string_view reason,
+                       absl::Time now) {
   std::vector<WorkerRecord*> workers = registry_.Free(record.spec().train().device());
-  workers.resize(count);
-  BeginGeneration(record, workers, std::vector<StageRecord>(count));
-  Change(record, JobTrigger::kPlace, absl::StrCat(reason, "; ", WhoHoldsWhat(record)), now);
+  workers.resize(decision.stages);
+  BeginGeneration(record, workers, std::vector<StageRecord>(decision.stages));
+  Change(record, JobTrigger::kPlace,
+         absl::StrCat(reason, "; ", WhoHoldsWhat(record), decision.reason.empty() ? "" : "; ",
+                      decision.reason),
+         now);
   Advance(record, now);
-}
-
-absl::StatusOr<std::string> Controller::Divide(JobRecord& record) {
-  UnitCosts costs = FlopsCosts(record.spec());
-  if (NeedsMeasuring(record.spec())) {
-    std::vector<v1::LayerCosts> measured;
-    for (const StageRecord& stage : record.stages) measured.push_back(*stage.costs);
-    absl::StatusOr<UnitCosts> measured_costs = MeasuredCosts(record.spec(), measured);
-    if (!measured_costs.ok()) return measured_costs.status();
-    costs = *std::move(measured_costs);
-  }
-  absl::StatusOr<Partition> partition =
-      PartitionOf(record.spec(), costs.unit_costs, costs.stage_speeds);
-  if (!partition.ok()) return partition.status();
-  for (size_t i = 0; i < record.stages.size(); ++i) {
-    *record.stages[i].status.mutable_chunks() =
-        ChunksOfStage(*partition, static_cast<int>(i), static_cast<int>(record.stages.size()));
-  }
-  return partition->reason;
 }
 
 void Controller::Advance(JobRecord& record, absl::Time now) {
   while (IsPlaced(record.job().state())) {
     if (FailIfDecided(record, now) || CompleteIfDone(record, now)) return;
+    if (ReshapeIfDue(record, now)) return;
     CommitIfComplete(record, now);
     if (!ChangeIfReady(record, now)) break;
   }
@@ -107,15 +96,12 @@ bool Controller::ChangeIfReady(JobRecord& record, absl::Time now) {
   switch (record.job().state()) {
     case v1::JOB_STATE_PLACING: {
       const bool is_measured = all([](const StageRecord& s) { return s.costs.has_value(); });
-      if (NeedsMeasuring(record.spec()) && !is_measured) return false;
+      if (NeedsMeasuring(record.SpecOfGeneration()) && !is_measured) return false;
       const absl::StatusOr<std::string> divided = Divide(record);
       if (divided.ok()) {
         Change(record, JobTrigger::kPrepare, *divided, now);
       } else {
-        Change(record, JobTrigger::kFail,
-               absl::StrCat("the layers cannot be divided among ", record.stages.size(),
-                            " stages: ", divided.status().message()),
-               now);
+        Change(record, JobTrigger::kFail, divided.status().message(), now);
       }
       return true;
     }
@@ -234,6 +220,7 @@ void Controller::ReleaseStages(JobRecord& record, absl::string_view reason, absl
 void Controller::Requeue(JobRecord& record, absl::string_view reason, absl::Time now) {
   ReleaseStages(record, reason, now);
   record.stages.clear();
+  BeginWaiting(record, WantedStages(record.job()), now);
   Change(record, JobTrigger::kRequeue, reason, now);
 }
 

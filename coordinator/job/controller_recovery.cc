@@ -8,6 +8,36 @@
 #include "coordinator/job/who_holds_what.h"
 
 namespace paci {
+namespace {
+
+// A stage goes to the worker that had it, if that is free: what it has read is still at hand there.
+// The others go to workers that had some stage of the job, then to any. `free` has enough.
+std::vector<WorkerRecord*> ChooseWorkers(const std::vector<StageRecord>& before,
+                                         const std::vector<WorkerRecord*>& free, size_t count) {
+  std::vector<WorkerRecord*> chosen(count, nullptr);
+  std::vector<WorkerRecord*> own;
+  std::vector<WorkerRecord*> others = free;
+  for (size_t i = 0; i < before.size(); ++i) {
+    const auto worker = std::find_if(others.begin(), others.end(), [&](const WorkerRecord* w) {
+      return w->id == before[i].status.worker_id();
+    });
+    if (worker == others.end()) continue;
+    if (i < count) {
+      chosen[i] = *worker;
+    } else {
+      own.push_back(*worker);
+    }
+    others.erase(worker);
+  }
+  others.insert(others.begin(), own.begin(), own.end());
+  auto next = others.begin();
+  for (WorkerRecord*& worker : chosen) {
+    if (worker == nullptr) worker = *next++;
+  }
+  return chosen;
+}
+
+}  // namespace
 
 void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, absl::Time now) {
   if (decision.kind == RecoveryDecision::Kind::kFail) {
@@ -27,8 +57,13 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   // Not divided yet: nothing is to go on from.
   if (job.state() == v1::JOB_STATE_PLACING) return Requeue(record, decision.reason, now);
   Change(record, JobTrigger::kRecover, decision.reason, now);
-  ReleaseStages(record, decision.reason, now);
+  GoBack(record, decision.reason, std::min(record.StageCount(), WantedStages(job)), now);
+}
 
+void Controller::GoBack(JobRecord& record, absl::string_view reason, uint32_t enough,
+                        absl::Time now) {
+  ReleaseStages(record, reason, now);
+  v1::Job& job = record.job();
   const v1::Checkpoint* point = ResumePoint(job);
   const uint64_t update = point == nullptr ? 0 : point->update();
   // What was reported of later updates is computed again.
@@ -41,52 +76,59 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   progress.set_eta_seconds(0);
   record.failures.clear();
   record.failing_since = absl::InfiniteFuture();
-  record.replacement_deadline = now + ReplacementTimeOf(record);
+  BeginWaiting(record, enough, now);
+}
+
+void Controller::BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now) {
+  record.enough_stages = std::max(enough, 1u);
+  record.replacement_deadline = now + absl::Seconds(record.spec().recovery().replacement_seconds());
+}
+
+PlacingDecision Controller::DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
+                                            absl::Time now) {
+  const Needs needs = {had, record.enough_stages, record.spec().recovery().replacement_seconds(),
+                       now >= record.replacement_deadline};
+  return DecidePlacing(record.job(), needs, free);
 }
 
 void Controller::PlaceRecoveringJobs(absl::Time now) {
   for (const auto& [number, id] : job_order_) {
     JobRecord& record = jobs_.at(id);
     if (record.job().state() != v1::JOB_STATE_RECOVERING) continue;
-    std::vector<WorkerRecord*> free = registry_.Free(record.spec().train().device());
-    const size_t needed = record.stages.size();
-    if (free.size() >= needed) {
-      PlaceAgain(record, std::move(free), now);
-      continue;
+    const std::vector<WorkerRecord*> free = registry_.Free(record.spec().train().device());
+    const PlacingDecision decision =
+        DecidePlacingOf(record, std::max(record.StageCount(), 1u), free.size(), now);
+    if (decision.kind == PlacingDecision::Kind::kGoOn) {
+      PlaceAgain(record, free, decision, now);
+    } else if (decision.kind == PlacingDecision::Kind::kFail) {
+      Change(record, JobTrigger::kFail, absl::StrCat(decision.reason, "; ", record.job().reason()),
+             now);
     }
-    if (now < record.replacement_deadline) continue;
-    Change(record, JobTrigger::kFail,
-           absl::StrCat("it cannot go on: it needs ", needed, " workers, and for ",
-                        absl::FormatDuration(ReplacementTimeOf(record)), " no more than ",
-                        free.size(), " were free; ", record.job().reason()),
-           now);
   }
 }
 
-// A stage goes to the worker that had it, if that is free: what it has read is still at hand there.
-void Controller::PlaceAgain(JobRecord& record, std::vector<WorkerRecord*> free, absl::Time now) {
-  std::vector<WorkerRecord*> workers(record.stages.size(), nullptr);
-  for (size_t i = 0; i < workers.size(); ++i) {
-    const std::string& previous = record.stages[i].status.worker_id();
-    const auto own = std::find_if(free.begin(), free.end(),
-                                  [&](const WorkerRecord* w) { return w->id == previous; });
-    if (own == free.end()) continue;
-    workers[i] = *own;
-    free.erase(own);
-  }
-  auto next = free.begin();
-  for (WorkerRecord*& worker : workers) {
-    if (worker == nullptr) worker = *next++;
-  }
+void Controller::PlaceAgain(JobRecord& record, const std::vector<WorkerRecord*>& free,
+                            const PlacingDecision& decision, absl::Time now) {
+  const std::vector<StageRecord> before = std::exchange(record.stages, {});
+  const std::vector<WorkerRecord*> workers = ChooseWorkers(before, free, decision.stages);
+  const bool is_divided = before.size() == workers.size();
   std::vector<StageRecord> stages(workers.size());
   for (size_t i = 0; i < stages.size(); ++i) {
-    *stages[i].status.mutable_chunks() = record.stages[i].status.chunks();
-    stages[i].costs = record.stages[i].costs;
+    if (is_divided) *stages[i].status.mutable_chunks() = before[i].status.chunks();
+    for (const StageRecord& stage : before) {
+      if (stage.status.worker_id() == workers[i]->id) stages[i].costs = stage.costs;
+    }
   }
   BeginGeneration(record, workers, std::move(stages));
-  Change(record, JobTrigger::kPrepare,
-         absl::StrCat(WhoHoldsWhat(record), "; they go on from ", PlaceToRestart(record.job())),
-         now);
+  std::string reason =
+      absl::StrCat(WhoHoldsWhat(record), "; they go on from ", PlaceToRestart(record.job()));
+  if (!decision.reason.empty()) absl::StrAppend(&reason, "; ", decision.reason);
+  if (!is_divided) {
+    const absl::StatusOr<std::string> divided = Divide(record);
+    if (!divided.ok()) return Change(record, JobTrigger::kFail, divided.status().message(), now);
+    absl::StrAppend(&reason, "; ", *divided);
+  }
+  Change(record, JobTrigger::kPrepare, reason, now);
   Advance(record, now);
 }
 

@@ -123,6 +123,7 @@ void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& c
     const int keep = static_cast<int>(std::max(record.spec().checkpoint().keep(), 1u));
     if (kept.size() > keep) kept.erase(kept.begin(), kept.end() - keep);
     record.job().set_checkpoint(kept.rbegin()->directory());
+    record.has_new_checkpoint = true;
     return AddEvent(record, "CheckpointCommitted",
                     absl::StrCat("the checkpoint of update ", commit.update(),
                                  " is complete: ", record.job().checkpoint()),

@@ -56,6 +56,8 @@ constexpr JobTransition kTransitions[] = {
     {JOB_STATE_RUNNING, JobTrigger::kComplete, JOB_STATE_COMPLETED, "Completed",
      "every stage finished and the last checkpoint, if there is one, is complete"},
     {JOB_STATE_RUNNING, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},
+    {JOB_STATE_RUNNING, JobTrigger::kRescale, JOB_STATE_RECOVERING, "Rescaling",
+     "a checkpoint was committed, and the job is to go on over more, fewer or other workers"},
     {JOB_STATE_RUNNING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_RUNNING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
@@ -148,6 +150,8 @@ absl::string_view ToString(JobTrigger trigger) {
       return "abandon its pause";
     case JobTrigger::kRecover:
       return "recover";
+    case JobTrigger::kRescale:
+      return "rescale";
     case JobTrigger::kResume:
       return "resume";
     case JobTrigger::kComplete:

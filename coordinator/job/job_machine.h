@@ -23,6 +23,7 @@ enum class JobTrigger {
   kHeld,
   kAbandonPause,
   kRecover,
+  kRescale,
   kResume,
   kComplete,
   kFail,

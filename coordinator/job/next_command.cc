@@ -11,7 +11,7 @@ namespace {
 v1::Command Measure(const JobRecord& record, uint32_t stage) {
   v1::Command command;
   *command.mutable_measure_layers()->mutable_key() = record.Key(stage);
-  *command.mutable_measure_layers()->mutable_spec() = record.spec();
+  *command.mutable_measure_layers()->mutable_spec() = record.SpecOfGeneration();
   return command;
 }
 
@@ -20,7 +20,7 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
   v1::Command command;
   v1::PrepareStage& prepare = *command.mutable_prepare_stage();
   *prepare.mutable_key() = record.Key(stage);
-  *prepare.mutable_spec() = record.spec();
+  *prepare.mutable_spec() = record.SpecOfGeneration();
   prepare.set_secret(record.secret);
   prepare.set_connect_seconds(absl::ToDoubleSeconds(deadlines.connect));
   if (const v1::Checkpoint* point = ResumePoint(record.job())) {
@@ -80,7 +80,7 @@ std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
   }
   switch (record.job().state()) {
     case v1::JOB_STATE_PLACING:
-      if (s.costs || !NeedsMeasuring(record.spec())) return std::nullopt;
+      if (s.costs || !NeedsMeasuring(record.SpecOfGeneration())) return std::nullopt;
       return Measure(record, stage);
     case v1::JOB_STATE_PREPARING:
       if (s.is_prepared) return std::nullopt;

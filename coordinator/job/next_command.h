@@ -21,7 +21,7 @@ struct CommandDeadlines {
   absl::Duration release = absl::Seconds(30);
 };
 
-// Whether the partition of this job is made of seconds that its workers measure.
+// Whether the partition of a generation of this spec is made of seconds that its workers measure.
 bool NeedsMeasuring(const v1::JobSpec& spec);
 
 // The command that an attached stage needs now, given the state of its job and what is known of the

@@ -27,20 +27,22 @@ std::vector<QueueDecision> DecideQueue(const std::vector<WaitingJob>& waiting,
                                [&](const WorkerSupply& s) { return s.device == job.device; });
     const size_t free = supply == supplies.end() ? 0 : supply->free;
     const size_t usable = supply == supplies.end() ? 0 : supply->usable;
+    const size_t kept = supply == supplies.end() ? 0 : supply->kept;
     const std::string needs =
-        absl::StrCat("needs ", Workers(job.stages, job.device), ", ", Are(free));
+        absl::StrCat("needs ", Workers(job.stages, job.device), ", ", Are(free), " free",
+                     kept > 0 ? absl::StrCat(" (", kept, " more kept for jobs that recover)") : "");
     QueueDecision decision{job.id, false, ""};
     const auto before = first_in_line.find(job.device);
     if (job.stages > usable) {
-      decision.reason = absl::StrCat(needs, " free and ", usable, " connected");
+      decision.reason = absl::StrCat(needs, " and ", usable, " connected");
     } else if (before != first_in_line.end()) {
       decision.reason = absl::StrCat("waits behind job ", before->second);
     } else if (job.stages > free) {
-      decision.reason = absl::StrCat(needs, " free");
+      decision.reason = needs;
       first_in_line[job.device] = job.id;
     } else {
       decision.is_placed = true;
-      decision.reason = absl::StrCat(needs, " free");
+      decision.reason = needs;
       supply->free -= job.stages;
     }
     decisions.push_back(std::move(decision));

@@ -19,6 +19,7 @@ struct WorkerSupply {
   std::string device;
   size_t free = 0;
   size_t usable = 0;  // free, or may become so
+  size_t kept = 0;    // not free, being kept for jobs that recover
 };
 
 struct QueueDecision {

@@ -13,6 +13,7 @@
 #include "coordinator/job/effects.h"
 #include "coordinator/job/failure.h"
 #include "coordinator/job/progress.h"
+#include "coordinator/job/stage_count.h"
 #include "paci/v1/worker.pb.h"
 
 namespace paci {
@@ -50,12 +51,18 @@ struct JobRecord {
   std::optional<uint64_t> held_at_update;  // of this pause, as stage 0 said
   std::vector<FailureCause> failures;
   absl::Time failing_since = absl::InfiniteFuture();
-  absl::Time replacement_deadline = absl::InfiniteFuture();  // while it is Recovering
+  // While it waits for workers to go on with, and how many stages it then has at once.
+  absl::Time replacement_deadline = absl::InfiniteFuture();
+  uint32_t enough_stages = 0;
+  bool has_new_checkpoint = false;  // committed, and nothing was decided about it yet
   RateWindow token_rate;
 
   v1::Job& job() { return stored.job; }
   const v1::Job& job() const { return stored.job; }
   const v1::JobSpec& spec() const { return stored.job.spec(); }
+  // The spec of the stages that there are.
+  v1::JobSpec SpecOfGeneration() const { return SpecOver(spec(), StageCount()); }
+  uint32_t StageCount() const { return static_cast<uint32_t>(stages.size()); }
   v1::StageKey Key(uint32_t stage) const {
     v1::StageKey key;
     key.set_job_id(job().id());

@@ -124,6 +124,14 @@ grpc::ServerUnaryReactor* JobServiceImpl::DeleteJob(Context* context,
       });
 }
 
+grpc::ServerUnaryReactor* JobServiceImpl::RescaleJob(Context* context,
+                                                     const v1::RescaleJobRequest* request,
+                                                     v1::Job* response) {
+  return Answer<v1::Job>(core_, context, response, [request](CoreState& state) {
+    return state.controller.Rescale(request->job_id(), request->stages(), state.now);
+  });
+}
+
 grpc::ServerUnaryReactor* JobServiceImpl::ListEvents(Context* context,
                                                      const v1::ListEventsRequest* request,
                                                      v1::ListEventsResponse* response) {

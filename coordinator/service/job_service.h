@@ -38,6 +38,8 @@ class JobServiceImpl final : public v1::JobService::CallbackService {
                      v1::Job* response) override;
   Reactor* DeleteJob(Context* context, const v1::DeleteJobRequest* request,
                      v1::DeleteJobResponse* response) override;
+  Reactor* RescaleJob(Context* context, const v1::RescaleJobRequest* request,
+                      v1::Job* response) override;
   Reactor* ListEvents(Context* context, const v1::ListEventsRequest* request,
                       v1::ListEventsResponse* response) override;
   Reactor* GetMetrics(Context* context, const v1::GetMetricsRequest* request,

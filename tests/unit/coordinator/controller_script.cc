@@ -122,6 +122,9 @@ void ControllerScript::DoForUser(const Words& words) {
   if (verb == "abandon") return controller_->AbandonTrace(std::stoul(words[1]));
   if (verb == "drain") return ShowStatus(controller_->Drain(words[1], now_).status());
   if (verb == "cancel") return ShowStatus(controller_->Cancel(words[1], now_).status());
+  if (verb == "rescale") {
+    return ShowStatus(controller_->Rescale(words[1], std::stoul(words[2]), now_).status());
+  }
   if (verb == "pause") return ShowStatus(controller_->Pause(words[1], now_).status());
   if (verb == "resume") return ShowStatus(controller_->Resume(words[1], now_).status());
   if (verb == "delete") return ShowStatus(controller_->Delete(words[1], now_));
@@ -139,6 +142,9 @@ void ControllerScript::Submit(const Words& words) {
   spec.mutable_checkpoint()->set_dir(Get(words, "dir"));
   spec.mutable_checkpoint()->set_every(GetNumber(words, "every", 0));
   spec.mutable_recovery()->set_max_restarts(GetNumber(words, "restarts", 0));
+  spec.mutable_recovery()->set_min_stages(GetNumber(words, "min_stages", 0));
+  spec.mutable_recovery()->set_replacement_seconds(
+      GetNumber(words, "patience", spec.recovery().replacement_seconds()));
   spec.mutable_train()->set_device(Get(words, "device", "cpu"));
   if (Get(words, "by") == "measured") {
     spec.mutable_pipeline()->set_partition_by(v1::PARTITION_BY_MEASURED);

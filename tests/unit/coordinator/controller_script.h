@@ -15,7 +15,8 @@ namespace paci {
 // testdata/*.txt. A line is a command; what the controller decided stands indented below it.
 //
 //   submit NAME [stages=2] [updates=10] [dir=ck] [by=measured] [device=cpu] [request=ID]
-//          [tokenizer=uint16]
+//          [tokenizer=uint16] [min_stages=N] [patience=SECONDS]
+//   rescale JOB STAGES                           0: those of the spec
 //   cancel|pause|resume|delete|show JOB          drain WORKER          workers
 //   hello W [device=cpu] [id=ID] [holding]       holding: with its last report
 //   lose W             its stream breaks         silence W | speak W   no more heartbeats | again

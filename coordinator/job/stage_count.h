@@ -1,0 +1,34 @@
+#pragma once
+
+// How many stages a job may have and is to have: not always as many as its spec says.
+
+#include <cstdint>
+#include <string>
+
+#include "paci/v1/job.pb.h"
+
+namespace paci {
+
+// The spec of a generation of `stages` stages, for workers and for whatever depends on their
+// number: the job's own, with `pipeline.stages` as many, and without an explicit partition if that
+// is of another number.
+v1::JobSpec SpecOver(const v1::JobSpec& spec, uint32_t stages);
+
+// Why the job cannot have so many stages, as its rules put it ("pipeline.stages: 9 stages are more
+// than the 6 units ..."); empty: it can.
+std::string ProblemOfStages(const v1::JobSpec& spec, uint32_t stages);
+
+// The largest number, at most `most`, that the job can have; 0: there is none.
+uint32_t LargestCount(const v1::JobSpec& spec, uint64_t most);
+
+// What a user asked for last, in the spec or since.
+uint32_t WantedStages(const v1::Job& job);
+
+// With how few a job may go on for which `enough` would do, once it has waited: >= 1, <= enough.
+uint32_t FewestStages(const v1::JobSpec& spec, uint32_t enough);
+
+// Whether there are checkpoints before the last update. At those a running job can be given another
+// number of stages.
+bool HasCheckpointsOnTheWay(const v1::JobSpec& spec);
+
+}  // namespace paci
