@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/rpc/deadline.h"
+#include "tests/integration/job_files.h"
 
 namespace paci {
 namespace {
@@ -49,7 +50,7 @@ void Poll(const std::string& what, const std::function<bool()>& is_so) {
   }
 }
 
-LocalCluster::LocalCluster(ClusterOptions options) : options_(options) {
+LocalCluster::LocalCluster(ClusterOptions options) : options_(std::move(options)) {
   // What a daemon might leave behind would become a child of this process, and be found.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   StartCoordinator();
@@ -65,7 +66,13 @@ LocalCluster::~LocalCluster() {
   for (const auto& [name, worker] : workers_) PrintLog(name, *worker);
 }
 
+Place LocalCluster::PlaceOf(const std::string& name) const {
+  return options_.place ? options_.place(name) : Place();
+}
+
 void LocalCluster::StartCoordinator() {
+  const Place place = PlaceOf("coordinator");
+  if (rpc_address_.empty()) rpc_address_ = metrics_address_ = absl::StrCat(place.host, ":0");
   const std::string port_file = absl::StrCat(folder_.path(), "/ports");
   std::filesystem::remove(port_file);
   coordinator_ = std::make_unique<Process>(
@@ -73,7 +80,8 @@ void LocalCluster::StartCoordinator() {
       std::vector<std::string>{"--listen", rpc_address_, "--metrics", metrics_address_, "--store",
                                absl::StrCat(folder_.path(), "/store.db"), "--port-file", port_file,
                                "--lease-seconds", absl::StrCat(options_.lease_seconds),
-                               "--report-interval-seconds", "0.05", "--log-level", "info"});
+                               "--report-interval-seconds", "0.05", "--log-level", "info"},
+      std::vector<std::string>{}, place.launcher);
   Poll("the coordinator listens",
        [&] { return std::filesystem::exists(port_file) || !coordinator_->IsRunning(); });
   ASSERT_TRUE(coordinator_->IsRunning()) << coordinator_->Wait().err;
@@ -94,13 +102,23 @@ void LocalCluster::KillCoordinator() {
   EXPECT_EQ(coordinator_->Wait().code, 128 + SIGKILL);
 }
 
+void LocalCluster::KillWorker(const std::string& name) {
+  Process& worker = *workers_.at(name);
+  worker.Signal(SIGKILL);
+  EXPECT_EQ(worker.Wait().code, 128 + SIGKILL) << name;
+  workers_.erase(name);
+}
+
 Process& LocalCluster::StartWorker(const std::string& name) {
+  const Place place = PlaceOf(name);
+  const std::string any_port = absl::StrCat(place.host, ":0");
   const std::vector<std::string> args = {
-      "--coordinator", rpc_address_, "--name", name, "--metrics", "127.0.0.1:0", "--threads", "1",
-      "--log-level", "info",
+      "--coordinator", rpc_address_, "--name", name, "--data-listen", any_port, "--metrics",
+      any_port, "--threads", "1", "--log-level", "info",
       // A worker that is not let go when its stage is released would stay.
       "--drain-seconds", "600"};
-  return *(workers_[name] = std::make_unique<Process>("paci-worker", args));
+  return *(workers_[name] = std::make_unique<Process>("paci-worker", args,
+                                                      std::vector<std::string>{}, place.launcher));
 }
 
 void LocalCluster::ExpectEnd(const std::string& name) {
@@ -137,6 +155,14 @@ std::string LocalCluster::Submit(const std::string& job_file,
   std::vector<std::string> args = {"submit", job_file};
   for (const std::string& setting : settings) args.insert(args.end(), {"--set", setting});
   return PacictlJson(args).value("id", "");
+}
+
+std::string LocalCluster::SubmitCheckpointed(const std::vector<std::string>& settings) const {
+  std::vector<std::string> all = {absl::StrCat("checkpoint.dir=", folder_.path(), "/checkpoints"),
+                                  "checkpoint.every=5", "pipeline.stages=3",
+                                  "pipeline.order=strict", "model.dropout=0.1"};
+  all.insert(all.end(), settings.begin(), settings.end());
+  return Submit(WriteRealJob(folder_), all);
 }
 
 v1::Job LocalCluster::Get(const std::string& job_id) const {
@@ -184,14 +210,25 @@ v1::Job LocalCluster::AwaitUpdates(const std::string& job_id, uint64_t updates) 
 
 std::vector<v1::MetricPoint> LocalCluster::AwaitCompletion(const std::string& job_id) const {
   AwaitState(job_id, v1::JOB_STATE_COMPLETED);
-  grpc::ClientContext context;
-  context.set_deadline(DeadlineIn(kPatience));
+  return Points(job_id);
+}
+
+std::vector<v1::MetricPoint> LocalCluster::Points(const std::string& job_id) const {
+  std::vector<v1::MetricPoint> points;
   v1::GetMetricsRequest request;
   request.set_job_id(job_id);
-  v1::GetMetricsResponse response;
-  const grpc::Status status = jobs_->GetMetrics(&context, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return {response.points().begin(), response.points().end()};
+  for (;;) {
+    grpc::ClientContext context;
+    context.set_deadline(DeadlineIn(kPatience));
+    v1::GetMetricsResponse response;
+    const grpc::Status status = jobs_->GetMetrics(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    if (response.points().empty()) return points;
+    points.insert(points.end(), response.points().begin(), response.points().end());
+    // A point of update 0 alone would be asked for again.
+    if (points.back().update() <= request.after_update()) return points;
+    request.set_after_update(points.back().update());
+  }
 }
 
 std::vector<std::string> LocalCluster::EventTypes(const std::string& job_id) const {

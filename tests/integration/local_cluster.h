@@ -18,9 +18,17 @@
 
 namespace paci {
 
+// Where a daemon runs.
+struct Place {
+  std::string host = "127.0.0.1";     // where it listens
+  std::vector<std::string> launcher;  // of its Process
+};
+
 struct ClusterOptions {
   int workers = 0;
   double lease_seconds = 30;  // long: a busy host is not a lost worker
+  // Of "coordinator", "w0", ...; empty: loopback.
+  std::function<Place(const std::string& name)> place;
 };
 
 // Single-threaded, on the test's own thread. What waits gives up after a minute and fails the test.
@@ -39,6 +47,8 @@ class LocalCluster {
   // On the same store and port as before.
   void StartCoordinator();
   void KillCoordinator();
+  // SIGKILL; it is gone from this cluster when this returns.
+  void KillWorker(const std::string& name);
   // The worker ends by itself, with 0.
   void ExpectEnd(const std::string& name);
   // SIGTERM to the workers, then to the coordinator: each ends with 0, and no child is left.
@@ -54,6 +64,10 @@ class LocalCluster {
   // The job's id. `settings`: KEY=VALUE, for --set.
   std::string Submit(const std::string& job_file, const std::vector<std::string>& settings) const;
 
+  // A job whose bits are the same every time, and that writes a checkpoint every 5 updates:
+  // real.yaml over three stages, in strict order, with dropout. `settings` win.
+  std::string SubmitCheckpointed(const std::vector<std::string>& settings = {}) const;
+
   v1::Job Get(const std::string& job_id) const;
   // The first job shown for which `is_so`, or the last, with a failure of the test.
   v1::Job Await(const std::string& job_id, const std::function<bool(const v1::Job&)>& is_so) const;
@@ -61,6 +75,8 @@ class LocalCluster {
   v1::Job AwaitUpdates(const std::string& job_id, uint64_t updates) const;
   // The job is Completed. Its points, by update.
   std::vector<v1::MetricPoint> AwaitCompletion(const std::string& job_id) const;
+  // All that there are so far, by update.
+  std::vector<v1::MetricPoint> Points(const std::string& job_id) const;
   std::vector<std::string> EventTypes(const std::string& job_id) const;
 
   std::vector<v1::Worker> Workers() const;
@@ -68,10 +84,12 @@ class LocalCluster {
   v1::JobService::Stub& jobs() const { return *jobs_; }
 
  private:
+  Place PlaceOf(const std::string& name) const;
+
   const ClusterOptions options_;
   const TestFolder folder_;
-  std::string rpc_address_ = "127.0.0.1:0";
-  std::string metrics_address_ = "127.0.0.1:0";
+  std::string rpc_address_;  // empty: it has not been started
+  std::string metrics_address_;
   std::unique_ptr<Process> coordinator_;
   std::map<std::string, std::unique_ptr<Process>> workers_;
   std::unique_ptr<v1::JobService::Stub> jobs_;

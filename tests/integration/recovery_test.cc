@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "absl/strings/str_cat.h"
 #include "tests/integration/job_files.h"
 #include "tests/integration/local_cluster.h"
+#include "tests/integration/outcome.h"
 
 namespace paci {
 namespace {
@@ -20,56 +20,18 @@ using testing::HasSubstr;
 
 class Recovery : public testing::Test {
  protected:
-  // With a checkpoint every 5 updates, in an order that gives the same bits every time.
-  std::string SubmitJob(LocalCluster& cluster, std::vector<std::string> settings = {}) const {
-    for (const std::string& setting :
-         {absl::StrCat("checkpoint.dir=", checkpoints(cluster)), std::string("checkpoint.every=5"),
-          std::string("checkpoint.keep=3"), std::string("pipeline.stages=3"),
-          std::string("pipeline.order=strict"), std::string("model.dropout=0.1")}) {
-      settings.push_back(setting);
-    }
-    return cluster.Submit(WriteRealJob(cluster.folder()), settings);
+  static std::string SubmitJob(const LocalCluster& cluster,
+                               std::vector<std::string> settings = {}) {
+    settings.push_back("checkpoint.keep=3");
+    return cluster.SubmitCheckpointed(settings);
   }
-  static std::string checkpoints(const LocalCluster& cluster) {
-    return cluster.folder().path() + "/checkpoints";
-  }
-
-  static nlohmann::json LastManifest(const v1::Job& job) {
-    std::ifstream file(job.checkpoint() + "/manifest.json");
-    return nlohmann::json::parse(file);
-  }
-
-  struct Outcome {
-    std::vector<double> losses;
-    std::vector<double> validation_losses;
-    nlohmann::json files;  // of the last checkpoint: names, sizes, checksums
-
-    bool operator==(const Outcome&) const = default;
-  };
-  static Outcome OutcomeOf(LocalCluster& cluster, const std::string& id) {
-    Outcome outcome;
-    const std::vector<v1::MetricPoint> points = cluster.AwaitCompletion(id);
-    outcome.losses = Losses(points);
-    for (const v1::MetricPoint& point : points) {
-      if (point.has_validation_loss()) outcome.validation_losses.push_back(point.validation_loss());
-    }
-    outcome.files = LastManifest(cluster.Get(id))["files"];
-    return outcome;
-  }
-
-  // Of the same job without a failure.
-  Outcome Undisturbed(const std::vector<std::string>& settings = {}) const {
-    LocalCluster cluster({.workers = 3});
-    return OutcomeOf(cluster, SubmitJob(cluster, settings));
-  }
-
   static v1::Job AwaitCheckpoint(const LocalCluster& cluster, const std::string& id) {
     return cluster.Await(id, [](const v1::Job& job) { return !job.checkpoint().empty(); });
   }
 };
 
 TEST_F(Recovery, AKilledWorkerIsReplacedByAStandbyAtEveryPosition) {
-  const Outcome undisturbed = Undisturbed();
+  const Outcome undisturbed = UndisturbedOutcome();
   for (const std::string victim : {"w0", "w1", "w2"}) {
     SCOPED_TRACE(victim);
     LocalCluster cluster({.workers = 4});
@@ -91,7 +53,7 @@ TEST_F(Recovery, WithoutAStandbyTheJobWaitsForTheRestartedWorkers) {
   for (const std::string name : {"w0", "w1", "w2"}) cluster.worker(name).Signal(SIGKILL);
   cluster.AwaitState(id, v1::JOB_STATE_RECOVERING);
   for (const std::string name : {"r0", "r1", "r2"}) cluster.StartWorker(name);
-  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+  EXPECT_EQ(OutcomeOf(cluster, id), UndisturbedOutcome());
 }
 
 TEST_F(Recovery, AWorkerThatStoodStillComesBackAsAStandbyAndChangesNothing) {
@@ -101,7 +63,7 @@ TEST_F(Recovery, AWorkerThatStoodStillComesBackAsAStandbyAndChangesNothing) {
   cluster.worker("w1").Signal(SIGSTOP);
   cluster.Await(id, [](const v1::Job& job) { return job.generation() == 2; });
   cluster.worker("w1").Signal(SIGCONT);
-  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+  EXPECT_EQ(OutcomeOf(cluster, id), UndisturbedOutcome());
   cluster.AwaitWorker("w1", v1::WORKER_STATE_IDLE);
 }
 
@@ -112,7 +74,7 @@ TEST_F(Recovery, CoordinatorAndWorkerAreKilledTogether) {
   cluster.KillCoordinator();
   cluster.worker("w2").Signal(SIGKILL);
   cluster.StartCoordinator();
-  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
+  EXPECT_EQ(OutcomeOf(cluster, id), UndisturbedOutcome());
 }
 
 // With a flush, whose bits a pause does not change.
@@ -138,7 +100,7 @@ TEST_F(Recovery, ADamagedCheckpointIsNamedAndTheOneBeforeItTakenAndThePauseKept)
     return job.generation() > paused.generation() + 1 && job.state() == v1::JOB_STATE_PAUSED;
   });
   EXPECT_EQ(cluster.Pacictl({"resume", id}).code, 0);
-  EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed(settings));
+  EXPECT_EQ(OutcomeOf(cluster, id), UndisturbedOutcome(settings));
   EXPECT_THAT(cluster.Pacictl({"events", id}).out,
               HasSubstr("unit-00001.weights.safetensors is damaged"));
 }

@@ -18,6 +18,7 @@ namespace paci {
 namespace {
 
 std::string PathOf(const std::string& binary) {
+  if (absl::StartsWith(binary, "/")) return binary;
   const char* folder = std::getenv("PACI_BIN");
   if (folder == nullptr) {
     // Whatever the test waits for would never come.
@@ -67,11 +68,13 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
 }  // namespace
 
 Process::Process(const std::string& binary, const std::vector<std::string>& args,
-                 const std::vector<std::string>& environment) {
+                 const std::vector<std::string>& environment,
+                 const std::vector<std::string>& launcher) {
   std::string folder = (std::filesystem::temp_directory_path() / "paci.XXXXXX").string();
   folder_ = mkdtemp(folder.data());
-  std::vector<std::string> words = args;
-  words.insert(words.begin(), PathOf(binary));
+  std::vector<std::string> words = launcher;
+  words.push_back(PathOf(binary));
+  words.insert(words.end(), args.begin(), args.end());
   std::vector<std::string> variables = Environment(environment);
   const std::vector<char*> word_pointers = Pointers(words);
   const std::vector<char*> variable_pointers = Pointers(variables);

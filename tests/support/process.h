@@ -15,21 +15,24 @@ struct CommandResult {
   std::string err;
 };
 
-// A binary of PACI_BIN in a process of its own, with a pipe for neither output: both go to files,
-// so nothing blocks. It ends with this object, and with the test's own process however that ends.
-// Single-threaded, and on a thread that lives as long as the process.
+// A binary of PACI_BIN, or a program by its path, in a process of its own, with a pipe for neither
+// output: both go to files, so nothing blocks. It ends with this object, and with the test's own
+// process however that ends. Single-threaded, and on a thread that lives as long as the process.
 class Process {
  public:
   // `environment`: "KEY=VALUE"s, in place of what this process has of them. PACI_COORDINATOR is
-  // passed on from there only.
+  // passed on from there only. `launcher`: a program by its path, with its arguments, that becomes
+  // the binary given as its last arguments; empty: none.
   Process(const std::string& binary, const std::vector<std::string>& args,
-          const std::vector<std::string>& environment = {});
+          const std::vector<std::string>& environment = {},
+          const std::vector<std::string>& launcher = {});
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
   void Signal(int signal);
   bool IsRunning();
+  pid_t pid() const { return pid_; }  // -1: it has ended
   // Until it ends; again: the same.
   CommandResult Wait();
   // What it wrote so far.
