@@ -3,10 +3,10 @@
 namespace paci::cli {
 
 std::vector<Verb> AllVerbs() {
-  return {SubmitVerb(),   ValidateVerb(), PlanVerb(),      ListVerb(),    DescribeVerb(),
-          WatchVerb(),    EventsVerb(),   MetricsVerb(),   TraceVerb(),   CancelVerb(),
-          PauseVerb(),    ResumeVerb(),   DeleteVerb(),    WorkersVerb(), DrainVerb(),
-          GenerateVerb(), VersionVerb(),  CompletionVerb()};
+  return {SubmitVerb(),   ValidateVerb(), PlanVerb(),    ListVerb(),      DescribeVerb(),
+          DiagnoseVerb(), WatchVerb(),    EventsVerb(),  MetricsVerb(),   TraceVerb(),
+          CancelVerb(),   PauseVerb(),    ResumeVerb(),  DeleteVerb(),    WorkersVerb(),
+          DrainVerb(),    GenerateVerb(), VersionVerb(), CompletionVerb()};
 }
 
 }  // namespace paci::cli
