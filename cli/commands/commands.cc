@@ -3,13 +3,28 @@
 namespace paci::cli {
 
 std::vector<Verb> AllVerbs() {
-  return {SubmitVerb(),   ValidateVerb(),    PlanVerb(),
-          ListVerb(),     DescribeVerb(),    WatchVerb(),
-          EventsVerb(),   MetricsVerb(),     TraceVerb(),
-          CancelVerb(),   PauseVerb(),       ResumeVerb(),
-          RescaleVerb(),  DeleteVerb(),      WorkersVerb(),
-          DrainVerb(),    CheckpointsVerb(), VerifyCheckpointVerb(),
-          GenerateVerb(), VersionVerb(),     CompletionVerb()};
+  return {SubmitVerb(),
+          ValidateVerb(),
+          PlanVerb(),
+          ListVerb(),
+          DescribeVerb(),
+          DiagnoseVerb(),
+          WatchVerb(),
+          EventsVerb(),
+          MetricsVerb(),
+          TraceVerb(),
+          CancelVerb(),
+          PauseVerb(),
+          ResumeVerb(),
+          RescaleVerb(),
+          DeleteVerb(),
+          WorkersVerb(),
+          DrainVerb(),
+          CheckpointsVerb(),
+          VerifyCheckpointVerb(),
+          GenerateVerb(),
+          VersionVerb(),
+          CompletionVerb()};
 }
 
 }  // namespace paci::cli

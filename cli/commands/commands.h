@@ -11,6 +11,7 @@ Verb ValidateVerb();
 Verb PlanVerb();
 Verb ListVerb();
 Verb DescribeVerb();
+Verb DiagnoseVerb();
 Verb WatchVerb();
 Verb EventsVerb();
 Verb MetricsVerb();

@@ -185,7 +185,9 @@ std::string Troubles(const v1::Job& job) {
     }
     if (stage.skipped_updates() > 0) {
       absl::StrAppend(&out, "  stage ", stage.index(), ": ", stage.skipped_updates(),
-                      " updates were not applied: a gradient was not finite\n");
+                      " updates were not applied: a gradient was not finite",
+                      stage.poison().empty() ? "" : "; the last, ", EscapeLine(stage.poison()),
+                      "\n");
     }
   }
   return out;

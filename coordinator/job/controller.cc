@@ -254,7 +254,11 @@ void Controller::Tick(absl::Time now) {
                                           absl::FormatDuration(gap), "; leases are extended"));
     for (auto& [id, worker] : registry_.workers()) worker.last_seen += gap;
     for (auto& [id, record] : jobs_) {
-      for (StageRecord& stage : record.stages) stage.lost_deadline += gap;
+      for (StageRecord& stage : record.stages) {
+        stage.lost_deadline += gap;
+        stage.reported += gap;
+      }
+      record.movement.Skip(gap);
     }
   }
   last_tick_ = now;
@@ -264,6 +268,7 @@ void Controller::Tick(absl::Time now) {
   for (auto& [id, record] : jobs_) {
     if (!IsPlaced(record.job().state())) continue;
     ExpireStages(record, now);
+    FailIfStalled(record, now);
     Advance(record, now);
   }
   Settle(now);

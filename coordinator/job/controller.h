@@ -86,6 +86,7 @@ class Controller {
   absl::StatusOr<v1::Job> Get(const std::string& job_id) const;
   std::vector<v1::Job> List() const;  // newest first
   std::vector<v1::Worker> Workers() const;
+  absl::StatusOr<v1::Diagnosis> Diagnose(const std::string& job_id, absl::Time now) const;
 
  private:
   struct Generation {
@@ -182,6 +183,13 @@ class Controller {
   void ExpireGenerations(absl::Time now);
   void EndGenerations(const WorkerRecord& worker, absl::string_view why);
   bool EndGeneration(const WorkerRecord& worker, const v1::CommandResult& result);
+
+  // controller_stalls.cc
+  v1::Diagnosis DiagnosisOf(const JobRecord& record, absl::Time now) const;
+  void FailIfStalled(JobRecord& record, absl::Time now);
+  // After a report of the stage; `before`: the status that it took the place of.
+  void NoteSkips(JobRecord& record, uint32_t stage, const v1::StageStatus& before, absl::Time now);
+  void PauseIfPoisoned(JobRecord& record, uint32_t stage, absl::Time now);
 
   // controller_traces.cc
   std::function<uint64_t(const std::string&, v1::Command)> SenderOfTraces(absl::Time now);

@@ -82,6 +82,8 @@ void Controller::Reattach(WorkerRecord& worker, const v1::Hello& hello, absl::Ti
          absl::StrCat("the worker came with ", ToString(hello.running().key()),
                       ", which is nobody's any more"),
          hello.running().key().job_id(), worker.name);
+    // It is not free before it says that the stage is gone: its thread may hang.
+    Release(worker, hello.running().key(), "the stage is nobody's any more", now);
   }
   if (worker.holds) WelcomeBack(worker, *worker.holds, hello, now);
 }
@@ -177,10 +179,12 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   StageRecord& stage = record.stages[index];
   if (report.sequence() <= stage.report_sequence) return;
   stage.report_sequence = report.sequence();
+  stage.reported = now;
 
   const v1::StageStatus assigned = stage.status;
   stage.status = report.status();
   stage.status.set_error(CutText(report.status().error()));
+  stage.status.set_poison(CutText(report.status().poison()));
   stage.status.set_index(index);
   stage.status.set_worker_id(assigned.worker_id());
   stage.status.set_worker_name(assigned.worker_name());
@@ -203,13 +207,7 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   for (const v1::CheckpointPart& part : report.checkpoints()) {
     if (part.update() > record.stored.settled_update) stage.parts[part.update()] = part;
   }
-  if (assigned.skipped_updates() == 0 && stage.status.skipped_updates() > 0) {
-    AddEvent(record, "UpdateSkipped",
-             absl::StrCat("stage ", index, " on worker ", assigned.worker_name(),
-                          " skipped an update around update ", stage.status.updates(),
-                          ": a gradient was not finite; its weights are as before"),
-             now);
-  }
+  NoteSkips(record, index, assigned, now);
   UpdateProgress(record, now);
   MarkChanged(record);
   if (state == v1::STAGE_STATE_FAILED) {

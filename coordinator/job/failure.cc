@@ -13,7 +13,9 @@ namespace {
 constexpr size_t kMaxNamed = 4;
 
 std::string Describe(const FailureCause& cause) {
-  const absl::string_view verb = cause.kind == FailureKind::kWorkerLost ? "was lost" : "failed";
+  const absl::string_view verb = cause.kind == FailureKind::kWorkerLost ? "was lost"
+                                 : cause.kind == FailureKind::kStalled  ? "stands still"
+                                                                        : "failed";
   return absl::StrCat("stage ", cause.stage, " on worker ", cause.worker, " ", verb, ": ",
                       cause.what);
 }

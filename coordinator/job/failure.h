@@ -13,6 +13,7 @@ namespace paci {
 enum class FailureKind {
   kOwnError,     // the stage reported an error that is not about a neighbour
   kWorkerLost,   // its worker cannot be reached, or came back without the stage
+  kStalled,      // nothing moves, and the others wait for it
   kConsequence,  // the stage reported that a neighbour is gone
 };
 

@@ -52,7 +52,8 @@ constexpr JobTransition kTransitions[] = {
      "there were not enough workers for as long as the job waits for them"},
     {JOB_STATE_RECOVERING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
-    {JOB_STATE_RUNNING, JobTrigger::kPause, JOB_STATE_PAUSING, "Pausing", kByUser},
+    {JOB_STATE_RUNNING, JobTrigger::kPause, JOB_STATE_PAUSING, "Pausing",
+     "a user asks for it, or a stage skipped too many updates in a row"},
     {JOB_STATE_RUNNING, JobTrigger::kComplete, JOB_STATE_COMPLETED, "Completed",
      "every stage finished and the last checkpoint, if there is one, is complete"},
     {JOB_STATE_RUNNING, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},

@@ -12,6 +12,7 @@
 #include "common/config/stage_key.h"
 #include "coordinator/job/effects.h"
 #include "coordinator/job/failure.h"
+#include "coordinator/job/movement.h"
 #include "coordinator/job/progress.h"
 #include "coordinator/job/stage_count.h"
 #include "paci/v1/worker.pb.h"
@@ -32,6 +33,8 @@ struct StageRecord {
   bool is_awaited = false;   // not since the coordinator started, and there is time left
   absl::Time lost_deadline = absl::InfiniteFuture();  // not attached: then it has failed
   uint64_t report_sequence = 0;
+  absl::Time reported = absl::InfinitePast();  // its last report came
+  uint64_t forgiven_skips = 0;  // of updates in a row: those before the job was resumed
 
   std::optional<v1::LayerCosts> costs;
   bool is_prepared = false;
@@ -56,6 +59,8 @@ struct JobRecord {
   uint32_t enough_stages = 0;
   bool has_new_checkpoint = false;  // committed, and nothing was decided about it yet
   RateWindow token_rate;
+  MovementWatch movement;
+  int poison_events = 0;
 
   v1::Job& job() { return stored.job; }
   const v1::Job& job() const { return stored.job; }

@@ -188,4 +188,12 @@ grpc::ServerWriteReactor<v1::StageTrace>* JobServiceImpl::TraceJob(
   return trace_calls_->Begin(core_, *request);
 }
 
+grpc::ServerUnaryReactor* JobServiceImpl::DiagnoseJob(Context* context,
+                                                      const v1::DiagnoseJobRequest* request,
+                                                      v1::Diagnosis* response) {
+  return Answer<v1::Diagnosis>(core_, context, response, [request](CoreState& state) {
+    return state.controller.Diagnose(request->job_id(), state.now);
+  });
+}
+
 }  // namespace paci

@@ -48,6 +48,8 @@ class JobServiceImpl final : public v1::JobService::CallbackService {
                     v1::GenerateResponse* response) override;
   grpc::ServerWriteReactor<v1::StageTrace>* TraceJob(Context* context,
                                                      const v1::TraceJobRequest* request) override;
+  Reactor* DiagnoseJob(Context* context, const v1::DiagnoseJobRequest* request,
+                       v1::Diagnosis* response) override;
 
  private:
   Core* const core_;

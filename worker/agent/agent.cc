@@ -327,6 +327,9 @@ absl::Status Agent::Prepare(const v1::PrepareStage& command) {
 absl::Status Agent::Release(const v1::StageKey& key) {
   absl::StatusOr<std::shared_ptr<StageSession>> held = Find(key);
   if (!held.ok()) return session() == nullptr ? absl::OkStatus() : held.status();
+  (*held)->Stop(absl::CancelledError("the stage was released"));
+  // Until then it is held, and a worker that dials again says so.
+  (*held)->AwaitOver();
   {
     absl::MutexLock lock(&mutex_);
     session_.reset();

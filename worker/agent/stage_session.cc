@@ -261,6 +261,12 @@ void StageSession::Stop(const absl::Status& reason) {
   transport_->Cancel(key().job_id(), key().generation());
 }
 
+void StageSession::AwaitOver() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(
+      +[](Phase* phase) { return *phase == Phase::kOver; }, &phase_));
+}
+
 bool StageSession::IsOver() const {
   absl::MutexLock lock(&mutex_);
   return phase_ == Phase::kOver;

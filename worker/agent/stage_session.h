@@ -39,6 +39,8 @@ class StageSession {
   absl::Status Commit(const v1::CommitCheckpoint& command);
   // Ends what it is doing, preparing included, with `reason`. Returns at once.
   void Stop(const absl::Status& reason);
+  // Blocks until it has ended; for ever if its thread hangs.
+  void AwaitOver();
   // It has ended, and its status says how.
   bool IsOver() const;
 

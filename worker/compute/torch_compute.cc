@@ -14,6 +14,7 @@
 #include "common/config/checkpoint_directory.h"
 #include "common/config/schedule_config.h"
 #include "worker/compute/guard.h"
+#include "worker/compute/poison_watch.h"
 #include "worker/compute/sampled_weights.h"
 #include "worker/compute/stage_model.h"
 #include "worker/compute/stage_passes.h"
@@ -25,6 +26,12 @@ namespace paci {
 namespace {
 
 using ConstBytes = absl::Span<const std::byte>;
+using Numbers = absl::Span<const float>;
+
+// `tensor` is contiguous.
+Numbers NumbersOf(const at::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+}
 
 class TorchCompute final : public StageCompute {
  public:
@@ -42,6 +49,7 @@ class TorchCompute final : public StageCompute {
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
                                          at::kFloat)),
+        poison_(schedule_.get()),
         sample_(parameters_) {}
 
   absl::Status Prepare(int slots, int returns) override {
@@ -91,6 +99,8 @@ class TorchCompute final : public StageCompute {
         outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
                                                         micro_batch, finish);
       });
+      poison_.AfterForward(action, NumbersOf(outputs_[slot]),
+                           schedule_->TakesFrame(action) ? NumbersOf(inputs_[slot]) : Numbers());
       if (schedule_->MakesFrame(action)) return BytesOf(outputs_[slot]);
       losses_ += std::exchange(outputs_[slot], at::Tensor()).item<double>();
       return ConstBytes();
@@ -101,6 +111,9 @@ class TorchCompute final : public StageCompute {
     return Guarded("the backward of micro-batch ", action.index, [&] {
       outputs_[slot].reset();
       if (schedule_->MakesFrame(action)) inputs_[slot].mutable_grad().reset();
+      if (schedule_->TakesFrame(action)) {
+        poison_.BeforeBackward(action, NumbersOf(output_gradients_[return_index]));
+      }
       weights_->Backward(action.index, [&] {
         passes_[action.chunk]->Backward(
             slot, schedule_->TakesFrame(action) ? output_gradients_[return_index] : loss_gradient_);
@@ -108,6 +121,7 @@ class TorchCompute final : public StageCompute {
       if (!schedule_->MakesFrame(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
       at::Tensor& gradient = inputs_[slot].mutable_grad();
       gradient = gradient.contiguous();
+      poison_.AfterBackward(action, NumbersOf(gradient));
       return absl::StatusOr<ConstBytes>(BytesOf(gradient));
     });
   }
@@ -129,6 +143,7 @@ class TorchCompute final : public StageCompute {
       for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
       result.gradient_norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
       result.is_skipped = !std::isfinite(result.gradient_norm);
+      result.poison = poison_.Take(update, result.is_skipped);
       weights_->Step(update, [&] {
         if (result.is_skipped) return;
         Clip(gradients, result.gradient_norm);
@@ -240,6 +255,7 @@ class TorchCompute final : public StageCompute {
   const std::unique_ptr<StageWeights> weights_;
   std::vector<std::unique_ptr<StagePasses>> passes_;  // by chunk
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
+  PoisonWatch poison_;
   SampledWeights sample_;
 
   std::vector<at::Tensor> inputs_;            // by slot

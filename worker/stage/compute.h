@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -58,6 +59,7 @@ class StageCompute {
     double learning_rate = 0;
     double gradient_norm = 0;    // of this stage's parameters, before clipping
     bool is_skipped = false;     // a gradient was not finite: weights are as before
+    std::string poison;          // where a number that was not finite came from; empty: all were
     std::optional<double> loss;  // last stage: mean over the update's micro-batches, nats a token
   };
   // Applies the accumulated gradients as update `update` (from 0) and zeroes them.

@@ -36,18 +36,26 @@ void SpanRecorder::Append(const RecordedSpan& span) {
   if (++updates_ > window_.updates && window_.updates > 0) EndLocked("");
 }
 
-void SpanRecorder::AppendUnfinished() {
+std::optional<SpanRecorder::Doing> SpanRecorder::DoingNow() const {
   const uint64_t doing = doing_.load(std::memory_order_acquire);
-  Clock::time_point begin{Clock::duration(since_.load(std::memory_order_acquire))};
-  // Something else by now: then what is over has been added.
-  if (doing == 0 || doing_.load(std::memory_order_acquire) != doing) return;
+  const Clock::time_point since{Clock::duration(since_.load(std::memory_order_acquire))};
+  // Something else by now: `since` may be of either.
+  if (doing == 0 || doing_.load(std::memory_order_acquire) != doing) return std::nullopt;
+  return Doing{Unpack(doing), since};
+}
+
+void SpanRecorder::AppendUnfinished() {
+  const std::optional<Doing> doing = DoingNow();
+  // What is over has been added.
+  if (!doing) return;
+  Clock::time_point begin = doing->since;
   if (recording_.spans.size() >= window_.max_spans) return;
   for (auto it = recording_.spans.rbegin(); it != recording_.spans.rend(); ++it) {
     if (!IsOfStage(it->kind)) continue;
     begin = std::max(begin, it->end);
     break;
   }
-  recording_.spans.push_back({Unpack(doing), begin, std::max(begin, Clock::now()), true});
+  recording_.spans.push_back({doing->key, begin, std::max(begin, Clock::now()), true});
 }
 
 void SpanRecorder::EndLocked(const std::string& cut_short) {

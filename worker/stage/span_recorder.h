@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,13 @@ class SpanRecorder {
     doing_.store(0, std::memory_order_release);
     Add(key, begin, end);
   }
+  // What the stage's thread has started and not finished, and since when; nullopt: it is between
+  // two. Takes no lock.
+  struct Doing {
+    SpanKey key;
+    Clock::time_point since;
+  };
+  std::optional<Doing> DoingNow() const;
 
   // The beginning of a span that may be added later; while it is off, no time at all.
   Clock::time_point Now() const { return is_on() ? Clock::now() : Clock::time_point(); }

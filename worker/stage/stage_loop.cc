@@ -252,7 +252,8 @@ absl::Status StageLoop::Step(int64_t update) {
   if (!result.ok()) return result.status();
   versions_.OnStep(compute_->WeightSample());
   schedule_->Finish({ActionKind::kStep, update}, state_);
-  monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped);
+  monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped,
+                   result->poison);
   monitor_->OnPolicyBytes(compute_->policy_bytes());
   CountBytes();
   if (schedule_->is_last()) {

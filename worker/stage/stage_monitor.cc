@@ -16,6 +16,17 @@ bool IsOver(v1::StageState state) {
          state == v1::STAGE_STATE_STOPPED;
 }
 
+v1::Occupation OccupationOf(const SpanRecorder& spans) {
+  v1::Occupation now;
+  if (const auto doing = spans.DoingNow()) {
+    now.set_kind(doing->key.kind);
+    now.set_index(doing->key.index);
+    now.set_chunk(doing->key.chunk);
+    now.set_seconds(SecondsSince(doing->since));
+  }
+  return now;
+}
+
 void AddSeconds(v1::ActivitySeconds& seconds, Activity activity, double elapsed) {
   switch (activity) {
     case Activity::kForward:
@@ -82,7 +93,8 @@ void StageMonitor::OnBackward(const VersionTracker::Measured& measured) {
   status_.set_drift_max(std::max(status_.drift_max(), measured.drift));
 }
 
-void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_skipped) {
+void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_skipped,
+                          const std::string& poison) {
   absl::MutexLock lock(&mutex_);
   status_.set_learning_rate(learning_rate);
   status_.set_gradient_norm(gradient_norm);
@@ -90,6 +102,8 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   drift_sum_ = 0;
   drift_count_ = 0;
   if (is_skipped) status_.set_skipped_updates(status_.skipped_updates() + 1);
+  status_.set_skipped_in_a_row(is_skipped ? status_.skipped_in_a_row() + 1 : 0);
+  if (!poison.empty()) status_.set_poison(poison);
 }
 
 void StageMonitor::OnPolicyBytes(uint64_t bytes) {
@@ -120,6 +134,7 @@ v1::StageStatus StageMonitor::Status() const {
   if (!IsOver(status.state()) && started_.has_value()) {
     status.set_running_seconds(SecondsSince(*started_));
   }
+  if (status.state() == v1::STAGE_STATE_RUNNING) *status.mutable_now() = OccupationOf(*spans_);
   if (memory.ok()) {
     status.set_resident_bytes(memory->resident_bytes);
     status.set_peak_resident_bytes(memory->peak_resident_bytes);

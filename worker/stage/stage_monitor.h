@@ -44,7 +44,9 @@ class StageMonitor {
   void OnProgress(const StageState& state, bool is_held);
   void OnActivity(Activity activity, absl::Duration elapsed);
   void OnBackward(const VersionTracker::Measured& measured);
-  void OnStep(double learning_rate, double gradient_norm, bool is_skipped);
+  // `poison`: where a number that was not finite came from; empty: all were.
+  void OnStep(double learning_rate, double gradient_norm, bool is_skipped,
+              const std::string& poison = "");
   void OnPolicyBytes(uint64_t bytes);
   void OnBytes(uint64_t sent, uint64_t received);
   void OnPoint(v1::MetricPoint point);

@@ -1,6 +1,7 @@
 // What each command prints for given messages, beside the messages: testdata/*.txtpb, *.golden.
 
 #include "absl/time/time.h"
+#include "cli/format/diagnosis_text.h"
 #include "cli/format/document.h"
 #include "cli/format/job_details.h"
 #include "cli/format/metric_table.h"
@@ -52,6 +53,12 @@ TEST(Golden, Events) {
 
 TEST(Golden, Workers) {
   ExpectGolden("workers", WorkerTable(Read<v1::ListWorkersResponse>("workers"), kNow));
+}
+
+TEST(Golden, Diagnosis) {
+  const auto diagnosis = Read<v1::Diagnosis>("diagnosis");
+  ExpectGolden("diagnosis", DiagnosisText(diagnosis));
+  ExpectGolden("diagnosis.json", ToJson(diagnosis).value());
 }
 
 TEST(Golden, Metrics) {

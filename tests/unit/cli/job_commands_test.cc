@@ -263,5 +263,22 @@ TEST(Commands, ACoordinatorThatDoesNotAnswerInTimeIsUnreachable) {
   EXPECT_THAT(result.err, HasSubstr("no answer within 200ms"));
 }
 
+TEST(Diagnose, AsksForTheJobAndShowsItsAnswer) {
+  ScriptedCoordinator coordinator;
+  coordinator.diagnose = [](const v1::DiagnoseJobRequest& request, v1::Diagnosis* diagnosis) {
+    if (request.job_id() != "tiny-1") return grpc::Status(grpc::StatusCode::NOT_FOUND, "no job");
+    diagnosis->set_summary("the pipeline moves");
+    diagnosis->add_stages()->set_what("is paused");
+    return grpc::Status::OK;
+  };
+  const CommandResult table = RunAgainst(coordinator, {"diagnose", "tiny-1"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("the pipeline moves\n\nSTAGE"));
+  EXPECT_THAT(table.out, HasSubstr("is paused"));
+  EXPECT_THAT(RunAgainst(coordinator, {"diagnose", "tiny-1", "-o", "yaml"}).out,
+              HasSubstr("summary: \"the pipeline moves\""));
+  EXPECT_EQ(RunAgainst(coordinator, {"diagnose", "tiny-2"}).err, "pacictl: no job\n");
+}
+
 }  // namespace
 }  // namespace paci::cli

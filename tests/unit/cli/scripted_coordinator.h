@@ -30,6 +30,7 @@ class ScriptedCoordinator : private v1::JobService::Service {
   std::function<grpc::Status(const v1::ListEventsRequest&, v1::ListEventsResponse*)> events;
   std::function<grpc::Status(const v1::GenerateRequest&, v1::GenerateResponse*)> generate;
   std::function<grpc::Status(const v1::TraceJobRequest&, TraceWriter*)> trace;
+  std::function<grpc::Status(const v1::DiagnoseJobRequest&, v1::Diagnosis*)> diagnose;
 
  private:
   template <typename Function, typename... Arguments>
@@ -61,6 +62,11 @@ class ScriptedCoordinator : private v1::JobService::Service {
   grpc::Status TraceJob(grpc::ServerContext*, const v1::TraceJobRequest* request,
                         TraceWriter* writer) override {
     return Answer(trace, *request, writer);
+  }
+
+  grpc::Status DiagnoseJob(grpc::ServerContext*, const v1::DiagnoseJobRequest* request,
+                           v1::Diagnosis* diagnosis) override {
+    return Answer(diagnose, *request, diagnosis);
   }
 
   int port_ = 0;

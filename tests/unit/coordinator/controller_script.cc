@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "tests/unit/coordinator/script_status.h"
 #include "tests/unit/coordinator/small_spec.h"
 
 namespace paci {
@@ -119,6 +120,7 @@ void ControllerScript::DoForUser(const Words& words) {
   if (verb == "submit") return Submit(words);
   if (verb == "generate") return Generate(words);
   if (verb == "trace") return Trace(words);
+  if (verb == "diagnose") return Diagnose(words[1]);
   if (verb == "abandon") return controller_->AbandonTrace(std::stoul(words[1]));
   if (verb == "drain") return ShowStatus(controller_->Drain(words[1], now_).status());
   if (verb == "cancel") return ShowStatus(controller_->Cancel(words[1], now_).status());
@@ -145,6 +147,8 @@ void ControllerScript::Submit(const Words& words) {
   spec.mutable_recovery()->set_min_stages(GetNumber(words, "min_stages", 0));
   spec.mutable_recovery()->set_replacement_seconds(
       GetNumber(words, "patience", spec.recovery().replacement_seconds()));
+  spec.mutable_recovery()->set_stall_seconds(GetNumber(words, "stall", 0));
+  spec.mutable_recovery()->set_max_skipped_updates(GetNumber(words, "skips", 0));
   spec.mutable_train()->set_device(Get(words, "device", "cpu"));
   if (Get(words, "by") == "measured") {
     spec.mutable_pipeline()->set_partition_by(v1::PARTITION_BY_MEASURED);
@@ -171,6 +175,17 @@ void ControllerScript::Trace(const Words& words) {
   request.set_job_id(words[1]);
   request.set_updates(GetNumber(words, "updates", 2));
   ShowStatus(controller_->Trace(next_trace_++, request, now_));
+}
+
+void ControllerScript::Diagnose(const std::string& job_id) {
+  const absl::StatusOr<v1::Diagnosis> diagnosis = controller_->Diagnose(job_id, now_);
+  ShowStatus(diagnosis.status());
+  if (!diagnosis.ok()) return;
+  Line(absl::StrCat(diagnosis->summary(), diagnosis->has_cause() ? "; cause " : "",
+                    diagnosis->has_cause() ? absl::StrCat(diagnosis->cause()) : ""));
+  for (const v1::StageDiagnosis& stage : diagnosis->stages()) {
+    Line(absl::StrCat("stage ", stage.stage(), " on ", stage.worker_name(), " ", stage.what()));
+  }
 }
 
 void ControllerScript::DoForWorker(const Words& words) {
@@ -218,6 +233,7 @@ void ControllerScript::Report(const Words& words) {
   report.mutable_status()->set_error(absl::StrReplaceAll(Get(words, "error"), {{":", ": "}}));
   report.mutable_status()->set_skipped_updates(
       GetNumber(words, "skipped", report.status().skipped_updates()));
+  SetStanding([&](const std::string& key) { return Get(words, key); }, *report.mutable_status());
   report.set_held(Has(words, "held"));
   const std::vector<std::string> range = absl::StrSplit(Get(words, "points", "1-0"), '-');
   for (uint64_t i = std::stoul(range[0]); i <= std::stoul(range[1]); ++i) {

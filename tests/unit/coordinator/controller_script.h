@@ -15,14 +15,14 @@ namespace paci {
 // testdata/*.txt. A line is a command; what the controller decided stands indented below it.
 //
 //   submit NAME [stages=2] [updates=10] [dir=ck] [by=measured] [device=cpu] [request=ID]
-//          [tokenizer=uint16] [min_stages=N] [patience=SECONDS]
+//          [tokenizer=uint16] [min_stages=N] [patience=SECONDS] [stall=SECONDS] [skips=N]
 //   rescale JOB STAGES                           0: those of the spec
-//   cancel|pause|resume|delete|show JOB          drain WORKER          workers
+//   cancel|pause|resume|delete|show|diagnose JOB          drain WORKER          workers
 //   hello W [device=cpu] [id=ID] [holding]       holding: with its last report
 //   lose W             its stream breaks         silence W | speak W   no more heartbeats | again
 //   report W STATE [updates=N] [skipped=N] [held] [points=A-B] [validation=N] [part=N]
 //   [generation=G]
-//          [sequence=S] [error=CODE:text]
+//          [sequence=S] [error=CODE:text] and what script_status.h has
 //   result W COMMAND [CODE] [at=N] [costs=1,2,3] [spans=N] [first]      of the last such command,
 //   or first leaving W WHY      ticks SECONDS             restart generate JOB [tokens=N]
 //   [temperature=T] trace JOB [updates=N]     abandon TICKET     (clocks are compared once before
@@ -56,6 +56,7 @@ class ControllerScript {
   void Ticks(double seconds);
   void Generate(const Words& words);
   void Trace(const Words& words);
+  void Diagnose(const std::string& job_id);
   // Stores and writes down the effects.
   void TakeEffects();
   void TakeMessage(const OutgoingMessage& outgoing);

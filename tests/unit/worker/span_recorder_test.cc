@@ -97,6 +97,21 @@ TEST(SpanRecorder, WhatIsDoneIsNotShownAsUnfinishedAndNothingOverlapsWhatIs) {
   EXPECT_FALSE(recording->spans[0].goes_on);
 }
 
+TEST(SpanRecorder, SaysWhatTheStageDoesWhetherItIsOnOrNot) {
+  SpanRecorder spans;
+  EXPECT_FALSE(spans.DoingNow().has_value());
+  const Clock::time_point begin = Clock::now();
+  spans.Start({v1::SPAN_KIND_WAIT_GRADIENT, 17, 3}, begin);
+  const auto doing = spans.DoingNow();
+  ASSERT_TRUE(doing.has_value());
+  EXPECT_EQ(doing->key.kind, v1::SPAN_KIND_WAIT_GRADIENT);
+  EXPECT_EQ(doing->key.index, 17);
+  EXPECT_EQ(doing->key.chunk, 3);
+  EXPECT_EQ(doing->since, begin);
+  spans.Finish({v1::SPAN_KIND_WAIT_GRADIENT, 17, 3}, begin, Clock::now());
+  EXPECT_FALSE(spans.DoingNow().has_value());
+}
+
 TEST(SpanRecorder, ASpanThatWasBegunWhileItWasOffIsNotKept) {
   SpanRecorder spans;
   const Clock::time_point before = spans.Now();

@@ -107,5 +107,32 @@ TEST(StageMonitor, CountsLagsAndTellsTheMeanDriftOfTheLastUpdateAndTheLargest) {
   EXPECT_GT(status.resident_bytes(), 0);
 }
 
+TEST(StageMonitor, ReportsWhatARunningStageDoesAndSinceWhen) {
+  StageMonitor monitor{v1::StageStatus()};
+  const auto begin = SpanRecorder::Clock::now() - std::chrono::seconds(14);
+  monitor.spans()->Start({v1::SPAN_KIND_FORWARD, 11, 1}, begin);
+  EXPECT_FALSE(monitor.Status().has_now()) << "it does not run";
+  monitor.OnState(v1::STAGE_STATE_RUNNING);
+  const v1::Occupation now = monitor.MakeReport().status().now();
+  EXPECT_EQ(now.kind(), v1::SPAN_KIND_FORWARD);
+  EXPECT_EQ(now.index(), 11);
+  EXPECT_EQ(now.chunk(), 1);
+  EXPECT_GE(now.seconds(), 14);
+  monitor.spans()->Finish({v1::SPAN_KIND_FORWARD, 11, 1}, begin, begin);
+  EXPECT_EQ(monitor.Status().now().kind(), v1::SPAN_KIND_UNSPECIFIED);
+}
+
+TEST(StageMonitor, CountsSkippedUpdatesInARowAndKeepsTheLastPoison) {
+  StageMonitor monitor{v1::StageStatus()};
+  monitor.OnStep(1e-3, 1, /*is_skipped=*/true, "update 0: one");
+  monitor.OnStep(1e-3, 1, /*is_skipped=*/true, "update 1: two");
+  EXPECT_EQ(monitor.Status().skipped_in_a_row(), 2);
+  EXPECT_EQ(monitor.Status().poison(), "update 1: two");
+  monitor.OnStep(1e-3, 1, /*is_skipped=*/false);
+  EXPECT_EQ(monitor.Status().skipped_in_a_row(), 0);
+  EXPECT_EQ(monitor.Status().skipped_updates(), 2);
+  EXPECT_EQ(monitor.Status().poison(), "update 1: two");
+}
+
 }  // namespace
 }  // namespace paci
