@@ -162,8 +162,7 @@ TEST_F(Elastic, ADrainedWorkerIsLetGoInTheMiddleOfTheJob) {
     }
     cluster.AwaitWorker("w1", v1::WORKER_STATE_DRAINING);
     Resume(cluster, id);
-    AwaitStages(cluster, id, v1::JOB_STATE_RECOVERING, 4);
-    // It could not before the job is over, were it to keep its stage.
+    cluster.Await(id, [](const v1::Job& job) { return job.generation() == 2; });
     cluster.ExpectEnd("w1");
     EXPECT_EQ(OutcomeOf(cluster, id), Undisturbed());
     const v1::Job job = cluster.Get(id);
