@@ -126,15 +126,15 @@ absl::StatusOr<v1::Job> Controller::Rescale(const std::string& job_id, uint32_t 
   const uint32_t wanted = stages == 0 ? of_spec : stages;
   if (const std::string problem = ProblemOfStages(job.spec(), wanted); !problem.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("job ", job_id, " cannot have ", wanted, " stages: ", problem));
+        absl::StrCat("job ", job_id, " cannot have ", CountOfStages(wanted), ": ", problem));
   }
   const uint32_t before = WantedStages(job);
   if (wanted == before) return record.ToProto();
   job.set_wanted_stages(wanted == of_spec ? 0 : wanted);
   const bool recovers = job.state() == v1::JOB_STATE_RECOVERING;
   record.enough_stages = recovers ? std::min(record.enough_stages, wanted) : wanted;
-  const std::string reason = absl::StrCat("a user asks for ", wanted, " stages instead of ", before,
-                                          "; ", WhenRescaled(record));
+  const std::string reason = absl::StrCat("a user asks for ", CountOfStages(wanted), " instead of ",
+                                          before, "; ", WhenRescaled(record));
   // Why a job waits is said by what it waits for.
   if (!waits) job.set_reason(reason);
   AddEvent(record, "RescaleAsked", reason, now);

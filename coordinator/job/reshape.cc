@@ -12,10 +12,6 @@
 namespace paci {
 namespace {
 
-std::string Stages(uint32_t count) {
-  return absl::StrCat(count, count == 1 ? " stage" : " stages");
-}
-
 constexpr char kAsAllowed[] = ", as recovery.min_stages allows, until workers return";
 
 std::string ReasonOf(const v1::Job& job, uint32_t before, uint32_t after,
@@ -31,10 +27,10 @@ std::string ReasonOf(const v1::Job& job, uint32_t before, uint32_t after,
         absl::StrCat("the workers for the ", wanted, " stages that are wanted are there"));
   } else if (after < before && after == wanted) {
     why.push_back(
-        absl::StrCat("only ", Stages(wanted), wanted == 1 ? " is wanted" : " are wanted"));
+        absl::StrCat("only ", CountOfStages(wanted), wanted == 1 ? " is wanted" : " are wanted"));
   }
   return absl::StrCat(absl::StrJoin(why, "; "), "; from ", PlaceToRestart(job),
-                      ", it goes on over ", Stages(after),
+                      ", it goes on over ", CountOfStages(after),
                       after == before ? ", on other workers" : absl::StrCat(" instead of ", before),
                       after < before && after < wanted ? kAsAllowed : "");
 }
@@ -69,7 +65,7 @@ PlacingDecision DecidePlacing(const v1::Job& job, const Needs& needs, size_t fre
     const uint32_t other = stages < wanted ? wanted : needs.had;
     return PlacingDecision{Kind::kGoOn, stages,
                            stages == other ? ""
-                                           : absl::StrCat("it goes on over ", Stages(stages),
+                                           : absl::StrCat("it goes on over ", CountOfStages(stages),
                                                           " instead of ", other, end)};
   };
   if (stages >= needs.enough) return go_on("");

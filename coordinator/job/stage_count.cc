@@ -54,6 +54,10 @@ uint32_t FewestStages(const v1::JobSpec& spec, uint32_t enough) {
   return fewest > 0 ? std::min(fewest, enough) : enough;
 }
 
+std::string CountOfStages(uint32_t count) {
+  return absl::StrCat(count, count == 1 ? " stage" : " stages");
+}
+
 bool HasCheckpointsOnTheWay(const v1::JobSpec& spec) {
   return ScheduleConfigOf(spec).milestones.checkpoint_every > 0;
 }

@@ -27,6 +27,8 @@ uint32_t WantedStages(const v1::Job& job);
 // With how few a job may go on for which `enough` would do, once it has waited: >= 1, <= enough.
 uint32_t FewestStages(const v1::JobSpec& spec, uint32_t enough);
 
+std::string CountOfStages(uint32_t count);  // "1 stage", "4 stages"
+
 // Whether there are checkpoints before the last update. At those a running job can be given another
 // number of stages.
 bool HasCheckpointsOnTheWay(const v1::JobSpec& spec);

@@ -71,6 +71,34 @@ TEST(Submit, SendsTheOverriddenSpec) {
   EXPECT_EQ(spec.train().seed(), 5u);
 }
 
+TEST(Rescale, AsksForANumberOrForTheOneOfTheJobFile) {
+  ScriptedCoordinator coordinator;
+  std::vector<uint32_t> asked;
+  coordinator.rescale = [&](const v1::RescaleJobRequest& request, v1::Job* job) {
+    asked.push_back(request.stages());
+    job->set_id(request.job_id());
+    job->set_state(v1::JOB_STATE_RUNNING);
+    job->set_reason("a user asks for it");
+    job->mutable_spec()->mutable_pipeline()->set_stages(4);
+    job->set_wanted_stages(request.stages());
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(RunAgainst(coordinator, {"rescale", "tiny-1", "--stages", "1"}).out,
+            "1 stage is wanted; job tiny-1 is Running: a user asks for it\n");
+  EXPECT_EQ(RunAgainst(coordinator, {"rescale", "tiny-1", "--default"}).out,
+            "4 stages are wanted; job tiny-1 is Running: a user asks for it\n");
+  EXPECT_EQ(asked, (std::vector<uint32_t>{1, 0}));
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"rescale", "tiny-1"},
+                                                {"rescale", "tiny-1", "--default", "--stages", "3"},
+                                                {"rescale", "tiny-1", "--stages", "0"},
+                                                {"rescale", "tiny-1", "--stages", "-1"}}) {
+    const CommandResult result = RunAgainst(coordinator, wrong);
+    EXPECT_NE(result.code, 0);
+    EXPECT_THAT(result.err, HasSubstr("--stages"));
+  }
+  EXPECT_EQ(asked.size(), 2u);
+}
+
 // Answers GetJob with `now`, and a stream with each of `stream`.
 void Play(ScriptedCoordinator* coordinator, const v1::Job& now,
           const std::vector<v1::Job>& stream) {

@@ -20,9 +20,11 @@ v1::JobSpec SpecOf(uint32_t choice) {
   spec.mutable_pipeline()->set_stages(1 + choice % 3);
   spec.mutable_pipeline()->set_partition_by(choice % 2 == 0 ? v1::PARTITION_BY_MEASURED
                                                             : v1::PARTITION_BY_FLOPS);
-  if (choice % 5 < 3) spec.mutable_checkpoint()->set_dir("ck");
-  if (choice % 5 == 2) spec.mutable_checkpoint()->set_every(1);
+  if (choice % 5 < 4) spec.mutable_checkpoint()->set_dir("ck");
+  if (choice % 5 < 3) spec.mutable_checkpoint()->set_every(1);
   if (choice % 7 < 4) spec.mutable_recovery()->set_max_restarts(choice % 7 == 3 ? 1 : 1000);
+  if (choice % 11 < 6) spec.mutable_recovery()->set_min_stages(1 + choice % 2);
+  if (choice % 13 < 8) spec.mutable_recovery()->set_replacement_seconds(0.5);
   return spec;
 }
 
@@ -51,11 +53,12 @@ void ClusterModel::Step(uint32_t choice) {
 }
 
 void ClusterModel::OfUser(uint32_t choice) {
-  const std::string job_id = absl::StrCat("a-", last_job_ == 0 ? 1 : 1 + choice / 8 % last_job_);
-  switch (choice % 8) {
+  const uint32_t rest = choice / 10;
+  const std::string job_id = absl::StrCat("a-", last_job_ == 0 ? 1 : 1 + rest % last_job_);
+  switch (choice % 10) {
     case 0:
     case 1:
-      return Submit(choice / 8);
+      return Submit(rest);
     case 2:
       return (void)controller_->Cancel(job_id, now_);
     case 3:
@@ -66,12 +69,11 @@ void ClusterModel::OfUser(uint32_t choice) {
       if (controller_->Delete(job_id, now_).ok()) last_seen_.erase(job_id);
       return;
     case 6:
-      if (choice / 8 % 4 == 0) {
-        (void)controller_->Drain(processes_[0].name, now_);
-      } else {
-        Trace(job_id);
-      }
-      return;
+      return Trace(job_id);
+    case 7:
+      return (void)controller_->Drain(processes_[rest % processes_.size()].name, now_);
+    case 8:
+      return Rescale(job_id, rest / 8 % 5);
     default: {
       v1::GenerateRequest request;
       request.set_job_id(job_id);
@@ -82,6 +84,10 @@ void ClusterModel::OfUser(uint32_t choice) {
       }
     }
   }
+}
+
+void ClusterModel::Rescale(const std::string& job_id, uint32_t stages) {
+  if (controller_->Rescale(job_id, stages, now_).ok()) rescaled_.insert(job_id);
 }
 
 void ClusterModel::Trace(const std::string& job_id) {
@@ -224,6 +230,7 @@ absl::Status ClusterModel::Prepare(Process& process, const v1::PrepareStage& com
   if (!process.session) {
     if (process.is_leaving) return absl::FailedPreconditionError("it is leaving");
     process.session = Session();
+    process.session->stages = command.assignments_size();
     *process.session->report.mutable_key() = command.key();
     const uint64_t update = command.resume_from().update();
     if (update > 0 && committed_[command.key().job_id()].count(update) == 0) {
@@ -262,7 +269,7 @@ void ClusterModel::Train(Process& process) {
   const uint64_t number = std::stoul(key.job_id().substr(2));
   const auto stored = stored_jobs_.find(number);
   if (status.state() != v1::STAGE_STATE_RUNNING || stored == stored_jobs_.end()) return;
-  const uint32_t stages = stored->second.job.spec().pipeline().stages();
+  const uint32_t stages = session.stages;
   uint64_t available = 3;
   for (const int step : {-1, 1}) {
     const int64_t neighbour = int64_t{key.stage()} + step;
@@ -341,6 +348,7 @@ void ClusterModel::TakeEffects() {
   for (const v1::Event& event : effects.writes.events) {
     if (event.sequence() != ++last_event_) Break("event sequences have a gap");
     announced_.emplace(event.job_id(), event.generation(), event.type());
+    rescalings_ += event.type() == "Rescaling";
   }
   for (const StoredJob& stored : effects.writes.jobs) stored_jobs_[stored.number] = stored;
   for (const CutPoints& cut : effects.writes.cut_points) {
@@ -390,88 +398,12 @@ void ClusterModel::TakeMessage(const OutgoingMessage& outgoing) {
     }
   };
   if (command.has_measure_layers()) require(command.measure_layers().key(), "Placing");
-  if (command.has_prepare_stage()) require(command.prepare_stage().key(), "Preparing");
+  if (command.has_prepare_stage()) {
+    require(command.prepare_stage().key(), "Preparing");
+    CheckPartition(command.prepare_stage());
+  }
   if (command.has_start_stage()) require(command.start_stage().key(), "Running");
   process->commands.push_back(command);
-}
-
-void ClusterModel::Check() {
-  std::map<std::string, std::string> holder;  // worker id -> job
-  for (const v1::Job& job : controller_->List()) {
-    const bool is_recovering = job.state() == v1::JOB_STATE_RECOVERING;
-    if (IsPlaced(job.state())) {
-      for (const v1::StageStatus& stage : job.stages()) {
-        if (is_recovering) continue;
-        if (!holder.emplace(stage.worker_id(), job.id()).second) {
-          Break(absl::StrCat(stage.worker_id(), " holds two stages"));
-        }
-      }
-      if (job.stages_size() != static_cast<int>(job.spec().pipeline().stages())) {
-        Break("a placed job has a stage for each of its stages");
-      }
-    }
-    const auto restarts = static_cast<uint32_t>(job.restarts_size());
-    if (restarts > job.spec().recovery().max_restarts()) Break("a job restarts more than it may");
-    const v1::Job last = std::exchange(last_seen_[job.id()], job);
-    if (job.generation() < last.generation()) Break("generations only grow");
-    if (IsEnded(last.state()) && job.state() != last.state()) Break("what has ended stays so");
-    if (job.state() == v1::JOB_STATE_COMPLETED && stored_points_[job.id()].size() != 3) {
-      Break(absl::StrCat(job.id(), " completed without its last points"));
-    }
-    if (job.state() == v1::JOB_STATE_COMPLETED && !job.spec().checkpoint().dir().empty() &&
-        job.checkpoint().empty()) {
-      Break(absl::StrCat(job.id(), " completed without its checkpoint"));
-    }
-  }
-  std::set<std::string> known;
-  for (const v1::Worker& worker : controller_->Workers()) {
-    known.insert(worker.id());
-    const auto job = last_seen_.find(worker.job_id());
-    const auto held = holder.find(worker.id());
-    const bool is_over = job == last_seen_.end() || !IsPlaced(job->second.state()) ||
-                         job->second.state() == v1::JOB_STATE_RECOVERING;
-    if (held != holder.end() && held->second != worker.job_id()) {
-      Break(absl::StrCat(worker.id(), " does not know the job whose stage it has"));
-    }
-    if (worker.state() == v1::WORKER_STATE_LOST && !worker.job_id().empty() && is_over) {
-      Break(absl::StrCat(worker.id(), " is held by ", worker.job_id(), ", which has ended"));
-    }
-  }
-}
-
-void ClusterModel::Settle() {
-  for (int round = 0; round < 400 && broken_.empty(); ++round) {
-    for (const v1::Job& job : controller_->List()) {
-      const bool is_paused =
-          job.state() == v1::JOB_STATE_PAUSED || job.state() == v1::JOB_STATE_PAUSING;
-      if (is_paused && round > 20) (void)controller_->Resume(job.id(), now_);
-    }
-    TakeEffects();
-    for (Process& process : processes_) {
-      if (process.stream == 0) Connect(process);
-      TakeEffects();
-      while (!process.commands.empty()) {
-        Execute(process, false);
-        TakeEffects();
-      }
-      Train(process);
-      Report(process);
-      TakeEffects();
-    }
-    Tick(absl::Milliseconds(500));
-    Check();
-  }
-  for (const v1::Job& job : controller_->List()) {
-    if (IsEnded(job.state())) continue;
-    if (job.spec().pipeline().stages() > processes_.size()) continue;
-    Break(absl::StrCat(job.id(), " is stuck: ", std::string(ToString(job.state())), ", ",
-                       job.reason()));
-  }
-  for (const v1::Worker& worker : controller_->Workers()) {
-    if (worker.state() == v1::WORKER_STATE_BUSY) Break(absl::StrCat(worker.id(), " stays busy"));
-  }
-  if (!waiting_.empty()) Break("a call of Generate is never answered");
-  if (!traces_.empty()) Break("a trace is never answered");
 }
 
 size_t ClusterModel::jobs_completed() const {

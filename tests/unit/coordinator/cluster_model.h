@@ -23,17 +23,22 @@ class ClusterModel {
 
   // One thing that happens; which one, `choice` says.
   void Step(uint32_t choice);
-  // Nothing bad happens any more: everybody comes back and does their work, users end pauses.
-  // Whatever is stuck then is a broken claim.
+  // A worker is drained, jobs are rescaled, among them one that just runs, and one more worker dies
+  // in the middle of its work and stays away for a while. Else nothing bad happens any more:
+  // everybody comes back and does their work, users end pauses. Whatever is stuck then is a broken
+  // claim.
   void Settle();
 
   const std::string& broken() const { return broken_; }
   size_t jobs_completed() const;
   size_t jobs_completed_after_a_restart() const;
+  size_t rescalings() const { return rescalings_; }
+  size_t jobs_seen_shrunk() const { return shrunk_.size(); }
 
  private:
   struct Session {
     v1::StageReport report;  // key, status, sequence; `held`
+    uint32_t stages = 0;
     uint64_t hold_at = UINT64_MAX;
     uint64_t points_stored = 0;
     std::map<uint64_t, uint64_t> points_reported;  // by sequence, to be acknowledged
@@ -51,6 +56,8 @@ class ClusterModel {
   void OfUser(uint32_t choice);
   void OfProcess(Process& process, uint32_t choice);
   void Submit(uint32_t choice);
+  void SubmitElastic();
+  void Rescale(const std::string& job_id, uint32_t stages);
   void Trace(const std::string& job_id);
   void Connect(Process& process);
   void Break(Process& process);
@@ -68,6 +75,8 @@ class ClusterModel {
   void Restart();
   void TakeEffects();
   void TakeMessage(const OutgoingMessage& outgoing);
+  void CheckPartition(const v1::PrepareStage& command);
+  void CheckStages(const v1::Job& job);
   void Check();
   void Break(const std::string& claim) {
     if (broken_.empty()) broken_ = claim;
@@ -82,6 +91,9 @@ class ClusterModel {
   uint64_t last_job_ = 0;
   std::set<std::tuple<std::string, uint64_t, std::string>> announced_;  // job, generation, event
   std::map<std::string, v1::Job> last_seen_;
+  size_t rescalings_ = 0;
+  std::set<std::string> rescaled_;  // jobs that a user asked to
+  std::set<std::string> shrunk_;    // jobs that went on over fewer stages by themselves
   std::set<GenerateTicket> waiting_;
   std::set<TraceTicket> traces_;  // not answered yet
   GenerateTicket next_ticket_ = 1;
