@@ -1,6 +1,6 @@
 """Updates under a kill every 15 s, as a share of those of an undisturbed run of the same length: ours with a warm
 standby, ours with a process started anew, and PyTorch's torchrun, which starts all processes of a job anew. Every job
-has two stages of one thread each, the same model and data, and a checkpoint every 20 updates."""
+has two stages of one thread each, the same model and data, and checkpoints equally often."""
 import contextlib
 import dataclasses
 import json
@@ -17,7 +17,6 @@ from cluster import ROOT, cluster, kjv
 from peers.train_torch import ENVIRONMENT, PYTHON, RANKS
 
 KILL_EVERY = 15.0
-CHECKPOINT_EVERY = 20
 MODEL = {"layers": 4, "hidden": 128, "heads": 4, "context": 128, "vocabulary": 256}  # of recovery.yaml
 ACCUMULATION, MICRO_BATCH = 4, 4
 WARM_UP_UPDATES = 10
@@ -30,11 +29,12 @@ class Side:
     kill: Callable[[random.Random], None]  # one of its processes
 
 
-def goodput(job_file: pathlib.Path, turns: int, window_seconds: float, has_peer: bool,
+def goodput(job_file: pathlib.Path, turns: int, window_seconds: float, checkpoint_every: int, has_peer: bool,
             choices: random.Random) -> list[dict]:
-    sides = {"paci, warm standby": lambda: ours(job_file, 1), "paci, restarted process": lambda: ours(job_file, 0)}
+    sides = {"paci, warm standby": lambda: ours(job_file, checkpoint_every, 1),
+             "paci, restarted process": lambda: ours(job_file, checkpoint_every, 0)}
     if has_peer:
-        sides["torchrun"] = torchrun
+        sides["torchrun"] = lambda: torchrun(checkpoint_every)
     entries = {side: {"side": side, "undisturbed_updates": 0, "updates": 0, "kills": 0, "turns": []} for side in sides}
     for turn in range(turns):
         for side, start in sides.items():
@@ -66,7 +66,7 @@ def run(start, window_seconds: float, choices: random.Random | None) -> tuple[in
         return side.updates() - first, kills
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > end:
@@ -75,13 +75,13 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 120) -> None:
 
 
 @contextlib.contextmanager
-def ours(job_file: pathlib.Path, standbys: int) -> Iterator[Side]:
+def ours(job_file: pathlib.Path, checkpoint_every: int, standbys: int) -> Iterator[Side]:
     # Reports every 0.2 s, so that what is counted at the end of a window is what was done by then.
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(cluster(RANKS + standbys, "--report-interval-seconds", "0.2"))
         job = stack.enter_context(running.endless_job(job_file, {
             "data.train": kjv()[0], "pipeline.stages": RANKS, "checkpoint.dir": running.folder / "checkpoints",
-            "checkpoint.every": CHECKPOINT_EVERY}))
+            "checkpoint.every": checkpoint_every}))
         started = 0
 
         def kill(choices: random.Random) -> None:
@@ -95,13 +95,13 @@ def ours(job_file: pathlib.Path, standbys: int) -> Iterator[Side]:
 
 
 @contextlib.contextmanager
-def torchrun() -> Iterator[Side]:
+def torchrun(checkpoint_every: int) -> Iterator[Side]:
     with tempfile.TemporaryDirectory(prefix="paci-torchrun-") as name:
         folder = pathlib.Path(name)
         (folder / "spec").write_text(json.dumps({
             "schedule": "1f1b", "data": str(kjv()[0]), "accumulation": ACCUMULATION, "micro_batch": MICRO_BATCH,
             "model": MODEL, "seed": 1, "ranks": RANKS, "rendezvous": "env://", "folder": name,
-            "checkpoint_every": CHECKPOINT_EVERY}))
+            "checkpoint_every": checkpoint_every}))
         with open(folder / "log", "w") as log:
             launcher = subprocess.Popen(
                 [PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(RANKS),

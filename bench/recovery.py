@@ -9,7 +9,7 @@ goodput    updates done in a minute with a kill every 15 s / in an undisturbed o
            of the same size under PyTorch's torchrun (bench/goodput.py).
 overhead   the same job with checkpoints, reports and leases, and with as little of them as there can be, taking turns.
 
-usage: recovery.py [--json FILE] [--parts restarts,goodput,overhead] [--repeats R] [--turns T] [--no-peer]
+usage: recovery.py [--json FILE] [--parts restarts,goodput,overhead] [--repeats R] [--turns T] [--no-peer] ...
 What is not run stays as it is in FILE.
 """
 import argparse
@@ -30,7 +30,6 @@ from goodput import goodput
 JOB_FILE = ROOT / "bench" / "recovery.yaml"
 POSITIONS = {"first": 0, "middle": 1, "last": 2}
 STAGES = len(POSITIONS)
-CHECKPOINT_EVERY = 20
 PARTS = ("detect", "decide", "place", "prepare", "refill")
 OVERHEAD_UPDATES, OVERHEAD_SKIP, OVERHEAD_EVERY = 160, 10, 50
 
@@ -43,20 +42,23 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="of goodput, a minute a side each")
     parser.add_argument("--window", type=float, default=60, help="seconds of a side of goodput")
     parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--checkpoint-every", type=int, default=10, help="updates; of restarts and goodput, all sides")
     parser.add_argument("--seed", type=int, default=1, help="which stages are killed")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     result = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     # A load of more than 1 before anything runs here says that the machine was busy.
-    result |= {"machine": machine(), "load_before": os.getloadavg()[0], "checkpoint_every": CHECKPOINT_EVERY}
+    result |= {"machine": machine(), "load_before": os.getloadavg()[0],
+               "checkpoint_every": options.checkpoint_every}
     print(f"load before: {result['load_before']:.2f}\n")
     if "restarts" in options.parts:
         result["restarts"] = [entry for has_standby in (True, False)
-                              for entry in restarts(has_standby, options.repeats)]
+                              for entry in restarts(has_standby, options.repeats, options.checkpoint_every)]
         report(result, restart_rows(result["restarts"]), [
             "standby", "position", *PARTS, "all", "update", "lost micro-batches", "kills"], options.json)
     if "goodput" in options.parts:
-        result["goodput"] = goodput(JOB_FILE, options.turns, options.window, options.peer, random.Random(options.seed))
+        result["goodput"] = goodput(JOB_FILE, options.turns, options.window, options.checkpoint_every, options.peer,
+                                    random.Random(options.seed))
         print()
         report(result, [[side["side"], side["undisturbed_updates"], side["updates"], side["goodput"], side["kills"]]
                         for side in result["goodput"]],
@@ -70,14 +72,14 @@ def main() -> None:
 
 # ------------------------------------------------------------------------------------------------------------ restarts
 
-def restarts(has_standby: bool, repeats: int) -> list[dict]:
+def restarts(has_standby: bool, repeats: int, checkpoint_every: int) -> list[dict]:
     """An entry a kill. Positions take turns."""
     entries = []
     with contextlib.ExitStack() as stack:
         running = stack.enter_context(cluster(STAGES + (1 if has_standby else 0)))
         job = stack.enter_context(running.endless_job(JOB_FILE, {
             "data.train": kjv()[0], "pipeline.stages": STAGES, "checkpoint.dir": running.folder / "checkpoints",
-            "checkpoint.every": CHECKPOINT_EVERY}))
+            "checkpoint.every": checkpoint_every}))
         for turn, position in itertools.product(range(repeats), POSITIONS):
             entry = restart(running, job, POSITIONS[position], has_standby, f"replacement-{len(entries)}")
             entries.append({"has_standby": has_standby, "position": position, "turn": turn, **entry})
