@@ -17,9 +17,11 @@ BIN = pathlib.Path(os.environ.get("PACI_BIN", ROOT / "build" / "bin"))
 
 
 class Cluster:
-    def __init__(self, workers: int, folder: pathlib.Path):
+    def __init__(self, workers: int, folder: pathlib.Path, coordinator_flags: tuple[str, ...] = ()):
         self.folder = folder
+        self.coordinator_flags = coordinator_flags
         self.processes: list[subprocess.Popen] = []
+        self.workers: dict[str, subprocess.Popen] = {}  # by name
         try:
             self._start_all(workers)
         except BaseException:
@@ -29,19 +31,33 @@ class Cluster:
     def _start_all(self, workers: int) -> None:
         ports = self.folder / "ports"
         self._start("coordinator", "paci-coordinator", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
-                    "--store", str(self.folder / "paci.db"), "--port-file", str(ports))
-        self._await(ports.exists, "the coordinator's port file")
+                    "--store", str(self.folder / "paci.db"), "--port-file", str(ports), *self.coordinator_flags)
+        self.wait_for(ports.exists, "the coordinator's port file")
         lines = dict(line.split("=", 1) for line in ports.read_text().split())
         self.address = lines["rpc"]
         for i in range(workers):
-            self._start(f"worker-{i}", "paci-worker", "--coordinator", self.address, "--name", f"worker-{i}")
-        self._await(lambda: len(self.ctl("workers").get("workers", [])) == workers, f"{workers} workers")
+            self.start_worker(f"worker-{i}")
+        self.wait_for(lambda: len(self.ctl("workers").get("workers", [])) == workers, f"{workers} workers")
 
-    def _start(self, name: str, program: str, *arguments: str) -> None:
+    def _start(self, name: str, program: str, *arguments: str) -> subprocess.Popen:
         log = open(self.folder / f"{name}.log", "w")
         self.processes.append(subprocess.Popen([BIN / program, *arguments], stderr=log, cwd=ROOT))
+        return self.processes[-1]
 
-    def _await(self, is_there, what: str, seconds: float = 30) -> None:
+    def start_worker(self, name: str) -> None:
+        self.workers[name] = self._start(name, "paci-worker", "--coordinator", self.address, "--name", name)
+
+    def kill_worker(self, name: str) -> float:
+        """SIGKILL. Returns when, in seconds of Unix time."""
+        process = self.workers.pop(name)
+        self.processes.remove(process)
+        when = time.time()
+        process.kill()
+        process.wait()
+        return when
+
+    def wait_for(self, is_there, what: str, seconds: float = 30) -> None:
+        """Fails, with the logs, if it takes longer or a process ended that nobody killed."""
         end = time.monotonic() + seconds
         while not is_there():
             if time.monotonic() > end or any(p.poll() is not None for p in self.processes):
@@ -66,6 +82,16 @@ class Cluster:
         job["points"] = self.ctl("metrics", job["id"]).get("points", [])
         return job
 
+    @contextlib.contextmanager
+    def endless_job(self, job_file: pathlib.Path, settings: dict[str, object]) -> Iterator[str]:
+        """The id of a job that is cancelled in the end, because a worker does not leave its stage at once."""
+        job = self.ctl("submit", str(job_file), *sets(settings))["id"]
+        try:
+            yield job
+        finally:
+            with contextlib.suppress(RuntimeError):
+                self.ctl("cancel", job)
+
     def stop(self) -> None:
         """Workers first, so that they can take their leave."""
         for group in (self.processes[1:], self.processes[:1]):
@@ -85,12 +111,12 @@ def sets(settings: dict[str, object]) -> list[str]:
 
 
 @contextlib.contextmanager
-def cluster(workers: int) -> Iterator[Cluster]:
+def cluster(workers: int, *coordinator_flags: str) -> Iterator[Cluster]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="paci-bench-"))
     running = None
     try:
-        running = Cluster(workers, folder)
+        running = Cluster(workers, folder, coordinator_flags)
         yield running
     finally:
         if running is not None:

@@ -69,7 +69,7 @@ class Pipeline:
         from torch.distributed.pipelining.schedules import ScheduleZBVZeroBubble
         self.imported_bytes = memory_bytes("VmRSS")
         ranks, per_rank = spec["ranks"], STAGES_A_RANK[spec["schedule"]]
-        dist.init_process_group("gloo", init_method=f"file://{spec['rendezvous']}", rank=rank, world_size=ranks)
+        dist.init_process_group("gloo", init_method=spec["rendezvous"], rank=rank, world_size=ranks)
         count = ranks * per_rank
         # Round the ranks again and again; ZBV goes there and back.
         numbers = [rank, count - 1 - rank] if spec["schedule"] == "zbv" else list(range(rank, count, ranks))

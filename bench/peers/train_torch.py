@@ -31,7 +31,7 @@ def train(schedule: str, data: pathlib.Path, accumulation: int, updates: int, sk
         ranks = 1 if schedule == "single" else RANKS
         (folder / "spec").write_text(json.dumps({
             "schedule": schedule, "data": str(data), "accumulation": accumulation, "updates": updates, "model": model,
-            "micro_batch": micro_batch, "seed": seed, "ranks": ranks, "rendezvous": str(folder / "rendezvous")}))
+            "micro_batch": micro_batch, "seed": seed, "ranks": ranks, "rendezvous": f"file://{folder / 'rendezvous'}"}))
         error = run_ranks(folder, ranks, timeout_seconds)
         if error:
             return {"schedule": schedule, "accumulation": accumulation, "not_possible": error}

@@ -21,6 +21,12 @@ Outcome Read(const std::vector<v1::MetricPoint>& points, const v1::Job& job) {
 }  // namespace
 
 Outcome OutcomeOf(const LocalCluster& cluster, const std::string& job_id) {
+  // A long job is waited for in steps, each with a patience of its own.
+  constexpr uint64_t kStep = 500;
+  const uint64_t updates = cluster.Get(job_id).spec().train().updates();
+  for (uint64_t update = kStep; update < updates && !testing::Test::HasFailure(); update += kStep) {
+    cluster.AwaitUpdates(job_id, update);
+  }
   const std::vector<v1::MetricPoint> points = cluster.AwaitCompletion(job_id);
   return Read(points, cluster.Get(job_id));
 }
