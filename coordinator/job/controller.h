@@ -82,6 +82,9 @@ class Controller {
   absl::StatusOr<v1::Job> Get(const std::string& job_id) const;
   std::vector<v1::Job> List() const;  // newest first
   std::vector<v1::Worker> Workers() const;
+  // All that decisions are made of, for tests that compare it.
+  const std::map<std::string, JobRecord>& jobs() const { return jobs_; }
+  const Registry& registry() const { return registry_; }
 
  private:
   struct Generation {
