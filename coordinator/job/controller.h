@@ -87,6 +87,9 @@ class Controller {
   std::vector<v1::Job> List() const;  // newest first
   std::vector<v1::Worker> Workers() const;
   absl::StatusOr<v1::Diagnosis> Diagnose(const std::string& job_id, absl::Time now) const;
+  // All that decisions are made of, for tests that compare it.
+  const std::map<std::string, JobRecord>& jobs() const { return jobs_; }
+  const Registry& registry() const { return registry_; }
 
  private:
   struct Generation {

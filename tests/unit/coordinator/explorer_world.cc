@@ -1,0 +1,382 @@
+#include "tests/unit/coordinator/explorer_world.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/coordinator/small_spec.h"
+
+namespace paci {
+namespace {
+
+constexpr absl::Duration kLease = absl::Seconds(5);
+// So much more that every lease and patience is over before a command is overdue.
+constexpr absl::Duration kCommand = absl::Hours(24);
+
+ControllerOptions Options() {
+  ControllerOptions options;
+  options.lease = kLease;
+  options.make_secret = [] { return "secret"; };
+  options.forget_lost_worker = absl::InfiniteDuration();
+  CommandDeadlines& deadlines = options.commands;
+  deadlines.prepare = deadlines.start = deadlines.commit = deadlines.release = kCommand;
+  options.tick = absl::InfiniteDuration();  // no gap between two Ticks is the coordinator's own
+  return options;
+}
+
+v1::SubmitJobRequest Request(const ExplorerSetup& setup) {
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = SmallSpec("a", setup.stages, setup.updates);
+  request.mutable_spec()->mutable_checkpoint()->set_dir("ck");
+  request.mutable_spec()->mutable_checkpoint()->set_every(1);
+  request.mutable_spec()->mutable_checkpoint()->set_keep(setup.keep);
+  request.mutable_spec()->mutable_recovery()->set_max_restarts(1000);
+  request.mutable_spec()->mutable_recovery()->set_window_seconds(1e9);
+  request.mutable_spec()->mutable_recovery()->set_replacement_seconds(1e9);
+  return request;
+}
+
+v1::WorkerMessage Heartbeat() {
+  v1::WorkerMessage message;
+  message.mutable_heartbeat();
+  return message;
+}
+
+}  // namespace
+
+std::string ToString(const Move& move) {
+  static constexpr std::array<const char*, 17> kNames = {
+      "goes on after it stood still",
+      "dials and says Hello",
+      "executes the next message",
+      "is heard by the coordinator",
+      "finds a neighbour gone",
+      "writes its part of the checkpoint",
+      "trains one update, with its pipeline",
+      "time passes until a lease or patience is over",
+      "is killed, and another process takes its place",
+      "stands still",
+      "fails by itself",
+      "loses its stream, which the coordinator sees",
+      "loses its stream, which nobody sees",
+      "is heard by the coordinator, which stores that, dies before it answers, and starts again",
+      "the coordinator dies and starts again",
+      "the newest checkpoint is damaged",
+      "time passes until a command is overdue"};
+  const char* name = kNames[static_cast<size_t>(move.kind)];
+  const bool has_worker = move.kind != MoveKind::kPassTime && move.kind != MoveKind::kDie &&
+                          move.kind != MoveKind::kDamage && move.kind != MoveKind::kBeSlow;
+  return has_worker ? absl::StrCat("w", move.worker, " ", name) : name;
+}
+
+bool IsFault(MoveKind kind) { return kind > MoveKind::kPassTime; }
+
+ExplorerWorld::ExplorerWorld(const ExplorerSetup* setup)
+    : setup_(setup), processes_(setup->workers) {
+  Restart();
+  for (size_t i = 0; i < processes_.size(); ++i) {
+    Dial(i);
+    Hear(processes_[i], Outcome::kLives);
+  }
+  if (!Change().Submit(Request(*setup), now_).ok()) Break("the job is not taken");
+  CarryOut(Outcome::kLives);
+}
+
+std::string ExplorerWorld::id(size_t worker) const {
+  return absl::StrCat("w", worker, "-", processes_[worker].incarnation);
+}
+
+Controller& ExplorerWorld::Change() {
+  if (controller_.use_count() > 1) controller_ = std::make_shared<Controller>(*controller_);
+  return *controller_;
+}
+
+std::vector<Move> ExplorerWorld::Moves() const {
+  std::vector<Move> moves;
+  const auto add = [&](MoveKind kind, auto is_possible) {
+    for (size_t i = 0; i < processes_.size(); ++i) {
+      if (is_possible(processes_[i], i)) moves.push_back({kind, static_cast<uint8_t>(i)});
+    }
+  };
+  const auto is_active = [](const Process& p) { return !p.is_frozen; };
+  const auto runs = [&](const Process& p) {
+    return is_active(p) && p.session && p.session->state == v1::STAGE_STATE_RUNNING;
+  };
+  add(MoveKind::kThaw, [](const Process& p, size_t) { return p.is_frozen; });
+  add(MoveKind::kDial,
+      [&](const Process& p, size_t) { return is_active(p) && (p.stream == 0 || p.is_dead); });
+  add(MoveKind::kExecute,
+      [&](const Process& p, size_t) { return is_active(p) && !p.said.empty(); });
+  add(MoveKind::kHear, [](const Process& p, size_t) { return !p.heard.empty(); });
+  add(MoveKind::kNeighbour,
+      [&](const Process& p, size_t) { return runs(p) && MissesNeighbour(*p.session); });
+  add(MoveKind::kWritePart,
+      [&](const Process& p, size_t) { return runs(p) && p.session->is_writing; });
+  add(MoveKind::kTrain, [&](const Process&, size_t i) { return CanTrain(i); });
+  const auto deadline = NextDeadline();
+  const bool is_command = deadline && deadline->second;
+  if (deadline && (!is_command || moves.empty())) {
+    moves.push_back({MoveKind::kPassTime});
+  }
+  add(MoveKind::kKill, [&](const Process& p, size_t) { return is_active(p); });
+  add(MoveKind::kFreeze, [&](const Process& p, size_t) { return is_active(p); });
+  add(MoveKind::kFail, [&](const Process& p, size_t) { return runs(p); });
+  const auto has_stream = [&](const Process& p, size_t) {
+    return is_active(p) && p.stream != 0 && !p.is_dead;
+  };
+  add(MoveKind::kBreak, has_stream);
+  add(MoveKind::kCut, has_stream);
+  add(MoveKind::kHearAndDie, [](const Process& p, size_t) { return !p.heard.empty(); });
+  moves.push_back({MoveKind::kDie});
+  if (NewestKnown().update > 0) moves.push_back({MoveKind::kDamage});
+  if (is_command && !IsFault(moves.front().kind) && moves.front().kind != MoveKind::kPassTime) {
+    moves.push_back({MoveKind::kBeSlow});
+  }
+  return moves;
+}
+
+void ExplorerWorld::Apply(const Move& move) {
+  Process& process = processes_[move.worker];
+  const ExplorerDisk::Name newest = NewestKnown();
+  const bool is_connected = process.stream != 0 && !process.is_dead;
+  if (IsFault(move.kind) && is_connected) {
+    // Whatever befalls it, it has been heard of just now.
+    Change().OnMessage(process.stream, Heartbeat(), now_);
+  }
+  switch (move.kind) {
+    case MoveKind::kThaw:
+      process.is_frozen = false;
+      break;
+    case MoveKind::kDial:
+      Dial(move.worker);
+      break;
+    case MoveKind::kExecute:
+      Execute(process);
+      break;
+    case MoveKind::kHear:
+      Hear(process, Outcome::kLives);
+      break;
+    case MoveKind::kHearAndDie:
+      Hear(process, Outcome::kDies);
+      break;
+    case MoveKind::kNeighbour:
+      Fail(process, absl::UnavailableError("a neighbour is gone"));
+      break;
+    case MoveKind::kWritePart:
+      WritePart(process);
+      break;
+    case MoveKind::kTrain:
+      Train(*process.session);
+      break;
+    case MoveKind::kPassTime:
+    case MoveKind::kBeSlow:
+      PassTime();
+      break;
+    case MoveKind::kKill: {
+      const uint32_t incarnation = process.incarnation + 1;
+      const StreamId stream = process.stream;
+      process = Process();
+      process.incarnation = incarnation;
+      if (is_connected) Change().OnStreamLost(stream, "its stream broke", now_);
+      break;
+    }
+    case MoveKind::kFreeze:
+      process.is_frozen = true;
+      break;
+    case MoveKind::kFail:
+      Fail(process, absl::InternalError("out of memory"));
+      break;
+    case MoveKind::kBreak:
+      Change().OnStreamLost(process.stream, "its stream broke", now_);
+      Lose(process);
+      break;
+    case MoveKind::kCut:
+      Lose(process);
+      break;
+    case MoveKind::kDie:
+      Restart();
+      break;
+    case MoveKind::kDamage:
+      disk_.Damage(newest);
+      break;
+  }
+  if (IsFault(move.kind)) CarryOut(Outcome::kLives);
+  CheckOwners();
+  if (move.kind != MoveKind::kDamage && NewestKnown().update < newest.update) {
+    Break(absl::StrCat("the checkpoint of update ", newest.update,
+                       ", the newest that the store knows, is not whole any more"));
+  }
+}
+
+void ExplorerWorld::Hear(Process& process, Outcome outcome) {
+  v1::WorkerMessage message = *process.heard.front();
+  process.heard.pop_front();
+  if (setup_->alter_heard) setup_->alter_heard(message, job());
+  const bool is_old =
+      message.has_report() && !controller_->jobs().empty() &&
+      message.report().key().generation() < controller_->jobs().begin()->second.job().generation();
+  const auto print = [&] { return PrintJob(controller_->jobs().begin()->second); };
+  const std::string before = is_old ? print() : "";
+  Change().OnMessage(process.stream, message, now_);
+  if (is_old && print() != before) Break("a report of an older generation changes the job");
+  CarryOut(outcome);
+}
+
+bool ExplorerWorld::IsHeard(StreamId stream) const {
+  return std::any_of(processes_.begin(), processes_.end(), [&](const Process& p) {
+    return p.stream == stream && !p.is_dead && !p.is_frozen;
+  });
+}
+
+std::optional<std::pair<absl::Time, bool>> ExplorerWorld::NextDeadline() const {
+  std::optional<std::pair<absl::Time, bool>> next;
+  const auto add = [&](absl::Time deadline, bool is_command) {
+    if (deadline == absl::InfiniteFuture() || deadline < now_) return;
+    const std::pair<absl::Time, bool> candidate(deadline, is_command);
+    if (!next || candidate < *next) next = candidate;
+  };
+  for (const auto& [id, record] : controller_->jobs()) {
+    if (!record.failures.empty()) add(record.failing_since + Options().failure_grace, false);
+    for (const StageRecord& stage : record.stages) {
+      if (!stage.is_attached) add(stage.lost_deadline, false);
+      if (stage.in_flight) add(stage.in_flight->deadline, true);
+    }
+  }
+  for (const auto& [id, worker] : controller_->registry().workers()) {
+    if (worker.is_connected() && !IsHeard(worker.stream)) add(worker.last_seen + kLease, false);
+    if (worker.release_in_flight) add(worker.release_in_flight->deadline, true);
+  }
+  return next;
+}
+
+void ExplorerWorld::PassTime() {
+  now_ = std::max(now_, NextDeadline()->first) + absl::Milliseconds(1);
+  for (const Process& process : processes_) {
+    if (process.stream != 0 && IsHeard(process.stream)) {
+      Change().OnMessage(process.stream, Heartbeat(), now_);
+    }
+  }
+  Change().Tick(now_);
+  CarryOut(Outcome::kLives);
+}
+
+void ExplorerWorld::Restart() {
+  now_ += absl::Seconds(1);
+  for (Process& process : processes_) Lose(process);
+  if (setup_->forgets_last_write && !stored_before_->job.id().empty()) stored_ = stored_before_;
+  StoreContents contents;
+  if (!job().id().empty()) contents.jobs.push_back(*stored_);
+  contents.next_job_number = contents.jobs.size() + 1;
+  contents.next_event_sequence = last_event_ + 1;
+  controller_ = std::make_shared<Controller>(Options(), std::move(contents), now_);
+  CarryOut(Outcome::kLives);
+}
+
+// Nothing passes on its stream any more. It may still read what had come.
+void ExplorerWorld::Lose(Process& process) {
+  process.heard.clear();
+  process.is_dead = process.stream != 0;
+  if (process.is_frozen || !process.said.empty()) return;
+  process.stream = 0;
+  process.is_dead = false;
+}
+
+void ExplorerWorld::CarryOut(Outcome outcome) {
+  const Effects effects = Change().TakeEffects();
+  Store(effects.writes);
+  if (outcome == Outcome::kDies) return Restart();
+  for (const OutgoingMessage& outgoing : effects.messages) Say(outgoing);
+  for (const ClosedStream& closed : effects.closed) {
+    for (Process& process : processes_) {
+      if (process.stream == closed.stream) Lose(process);
+    }
+  }
+}
+
+void ExplorerWorld::Store(const StoreWrites& writes) {
+  last_event_ += writes.events.size();
+  for (const StoredJob& stored : writes.jobs) {
+    if (stored.job.generation() < job().generation()) Break("a generation is taken back");
+    if (is_over() && stored.job.state() != job().state()) Break("an ended job changes its state");
+    const auto& checkpoints = job().checkpoints();
+    const bool has_whole =
+        std::any_of(checkpoints.begin(), checkpoints.end(), [&](const v1::Checkpoint& c) {
+          return disk_.IsWhole({c.update(), c.generation()});
+        });
+    // One that has not run yet would only fail again.
+    const bool may_fail = !job().has_started() || (!checkpoints.empty() && !has_whole);
+    if (stored.job.state() == v1::JOB_STATE_FAILED && !may_fail) {
+      Break(absl::StrCat("the job failed, which it need not: ", stored.job.reason()));
+    }
+    for (const v1::Checkpoint& checkpoint : stored.job.checkpoints()) {
+      known_.insert({checkpoint.update(), checkpoint.generation()});
+    }
+    while (known_.size() > setup_->keep) known_.erase(known_.begin());
+    stored_before_ = std::exchange(stored_, std::make_shared<StoredJob>(stored));
+  }
+  const bool has_last = !known_.empty() && known_.rbegin()->update == setup_->updates;
+  if (job().state() == v1::JOB_STATE_COMPLETED && !has_last) {
+    Break("it completed without its last checkpoint");
+  }
+}
+
+void ExplorerWorld::Say(const OutgoingMessage& outgoing) {
+  auto message = std::make_shared<v1::CoordinatorMessage>(outgoing.message);
+  // A worker that forgets nothing is the worst one.
+  const bool is_news =
+      message->has_command() || (message->has_welcome() && message->welcome().release_stage());
+  if (!is_news) return;
+  if (setup_->alter_said) setup_->alter_said(*message, job());
+  if (message->has_command()) CheckCommand(message->command());
+  for (Process& process : processes_) {
+    if (process.stream != outgoing.stream || process.is_dead) continue;
+    process.said.push_back(std::move(message));
+    return;
+  }
+}
+
+void ExplorerWorld::CheckCommand(const v1::Command& command) {
+  const auto require = [&](bool is_stored, const v1::StageKey& key, absl::string_view what) {
+    if (is_stored && key.generation() == job().generation()) return;
+    Break(absl::StrCat(what, " of ", ToString(key), " is sent before its decision is stored"));
+  };
+  if (command.has_prepare_stage()) {
+    const v1::PrepareStage& prepare = command.prepare_stage();
+    require(job().state() == v1::JOB_STATE_PREPARING, prepare.key(), "PrepareStage");
+    if (prepare.resume_from().update() < NewestKnown().update) {
+      Break(absl::StrCat("a generation goes on from update ", prepare.resume_from().update(),
+                         ", though the store knows a whole checkpoint of update ",
+                         NewestKnown().update));
+    }
+  } else if (command.has_start_stage()) {
+    require(job().state() == v1::JOB_STATE_RUNNING, command.start_stage().key(), "StartStage");
+  } else if (command.has_commit_checkpoint()) {
+    const v1::CommitCheckpoint& commit = command.commit_checkpoint();
+    require(!stored_->pending_commit.empty(), commit.key(), "CommitCheckpoint");
+    const ExplorerDisk::Name name{commit.update(), commit.key().generation()};
+    if (!disk_.HasParts(name, setup_->stages)) {
+      Break(absl::StrCat("the checkpoint of update ", commit.update(),
+                         " is to be committed, and not every part of this generation is durable"));
+    }
+  }
+}
+
+void ExplorerWorld::CheckOwners() {
+  for (const Process& process : processes_) {
+    for (const Process& other : processes_) {
+      if (&process == &other || !process.session || !other.session) continue;
+      if (IsSame(process.session->key, other.session->key)) {
+        Break(absl::StrCat("two workers hold ", ToString(process.session->key)));
+      }
+    }
+  }
+}
+
+ExplorerDisk::Name ExplorerWorld::NewestKnown() const {
+  for (auto it = known_.rbegin(); it != known_.rend(); ++it) {
+    if (disk_.IsWhole(*it)) return *it;
+  }
+  return {};
+}
+
+}  // namespace paci

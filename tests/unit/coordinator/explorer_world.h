@@ -1,0 +1,162 @@
+#pragma once
+
+// A world around the real controller that is small enough for every order of its events to be
+// tried: one job, its workers, their streams, the store, the shared folder. A plain value: a copy
+// of it goes its own way. explorer_world.cc has what happens, explorer_worker.cc what a worker does
+// with a command, explorer_fingerprint.cc which worlds are the same.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/job/controller.h"
+#include "tests/unit/coordinator/explorer_disk.h"
+
+namespace paci {
+
+struct ExplorerSetup {
+  uint32_t stages = 2;
+  uint32_t workers = 3;
+  uint64_t updates = 2;  // with a checkpoint each
+  uint32_t keep = 2;
+  // Wrong on purpose, so that a search must find something.
+  std::function<void(v1::WorkerMessage&, const v1::Job&)> alter_heard;
+  std::function<void(v1::CoordinatorMessage&, const v1::Job&)> alter_said;
+  bool forgets_last_write = false;  // the store of a coordinator that dies
+};
+
+// The first ones, up to kPassTime, happen by themselves; in this order, if everybody is prompt.
+enum class MoveKind : uint8_t {
+  kThaw,        // a worker that stood still goes on
+  kDial,        // one without a stream says Hello on a new one; what it had not read is lost
+  kExecute,     // it does what the next message on its stream says
+  kHear,        // the coordinator takes in the next message of a worker
+  kNeighbour,   // a stage finds its neighbour gone
+  kWritePart,   // a stage's part of the checkpoint is durable
+  kTrain,       // a pipeline computes one update
+  kPassTime,    // until the next lease or patience is over
+  kKill,        // a worker process ends, and another takes its place
+  kFreeze,      // it stands still
+  kFail,        // its stage fails by itself
+  kBreak,       // its stream breaks, and the coordinator sees it
+  kCut,         // its stream breaks, and nobody sees it
+  kHearAndDie,  // the coordinator dies after it has stored what it heard, before it answers
+  kDie,         // the coordinator dies and starts again
+  kDamage,      // the newest complete checkpoint is damaged
+  kBeSlow,      // time passes until a command is overdue
+};
+
+struct Move {
+  MoveKind kind = MoveKind::kPassTime;
+  uint8_t worker = 0;
+};
+std::string ToString(const Move& move);
+bool IsFault(MoveKind kind);
+
+class ExplorerWorld {
+ public:
+  explicit ExplorerWorld(const ExplorerSetup* setup);
+
+  // What can happen now, in the order of MoveKind.
+  std::vector<Move> Moves() const;
+  void Apply(const Move& move);
+  // The same for worlds that differ in nothing that matters from now on.
+  std::string Fingerprint() const;
+
+  const std::string& broken() const { return broken_; }  // the claim that does not hold
+  bool is_over() const { return IsEnded(job().state()); }
+  const v1::Job& job() const { return stored_->job; }
+
+ private:
+  struct Session {
+    v1::StageKey key;
+    v1::StageState state = v1::STAGE_STATE_READY;
+    uint64_t updates = 0;
+    bool is_writing = false;  // its part of the checkpoint of `updates`
+    std::set<uint64_t> parts;
+    absl::Status error;
+  };
+  struct Process {
+    uint32_t incarnation = 1;
+    bool is_frozen = false;
+    StreamId stream = 0;
+    bool is_dead = false;  // the stream: nothing passes any more, and the process has not noticed
+    std::deque<std::shared_ptr<const v1::WorkerMessage>> heard;      // under way
+    std::deque<std::shared_ptr<const v1::CoordinatorMessage>> said;  // under way, or not read yet
+    std::optional<Session> session;
+    uint64_t sequence = 0;
+  };
+  enum class Outcome { kLives, kDies };
+
+  // explorer_world.cc
+  void AddFaults(std::vector<Move>& moves) const;
+  void Hear(Process& process, Outcome outcome);
+  void PassTime();
+  // When, and whether it is about a command.
+  std::optional<std::pair<absl::Time, bool>> NextDeadline() const;
+  void Restart();
+  void CarryOut(Outcome outcome);
+  void Store(const StoreWrites& writes);
+  void Say(const OutgoingMessage& outgoing);
+  void Lose(Process& process);
+  void CheckCommand(const v1::Command& command);
+  void CheckOwners();
+  // The newest that the store knew to be complete and that is whole on the disk; {}: none.
+  ExplorerDisk::Name NewestKnown() const;
+  bool IsHeard(StreamId stream) const;
+  Controller& Change();
+  std::string id(size_t worker) const;
+
+  // explorer_worker.cc
+  void Dial(size_t worker);
+  void Execute(Process& process);
+  absl::Status Do(Process& process, const v1::Command& command);
+  absl::Status Prepare(Process& process, const v1::PrepareStage& command);
+  bool CanTrain(size_t worker) const;
+  bool MissesNeighbour(const Session& session) const;
+  const Process* HolderOf(const Session& session, int64_t stage) const;
+  void Train(const Session& session);
+  void WritePart(Process& process);
+  void Finish(Process& process);
+  void Fail(Process& process, absl::Status error);
+  static v1::StageReport MakeReport(Process& process);
+  void Report(Process& process);
+  void Tell(Process& process, v1::WorkerMessage message);
+
+  // explorer_fingerprint.cc
+  std::string PrintJob(const JobRecord& record) const;
+  std::string PrintStage(const StageRecord& stage) const;
+  std::string PrintWorkers() const;
+  std::string PrintProcess(const Process& process) const;
+  std::string PrintDisk() const;
+  std::string Print(const v1::StageKey& key) const;
+  std::string Print(const v1::WorkerMessage& message) const;
+  std::string Print(const v1::CoordinatorMessage& message) const;
+  std::string Print(absl::Time deadline) const;
+  std::string PrintDeadline(const CommandInFlight& command) const;
+  std::string PrintCommandId(uint64_t id) const;
+
+  void Break(std::string claim) {
+    if (broken_.empty()) broken_ = std::move(claim);
+  }
+
+  const ExplorerSetup* setup_;
+  absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
+  std::vector<Process> processes_;
+  std::shared_ptr<const StoredJob> stored_ = std::make_shared<StoredJob>();
+  std::shared_ptr<const StoredJob> stored_before_ = stored_;  // the last write
+  uint64_t last_event_ = 0;
+  ExplorerDisk disk_;
+  std::set<ExplorerDisk::Name> known_;  // were complete in the store; the newest `keep`
+  StreamId next_stream_ = 1;
+  std::shared_ptr<Controller> controller_;  // shared among copies until one changes it
+  std::string broken_;
+};
+
+}  // namespace paci
