@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 name=${1:-}
 [ $# -gt 0 ] && shift
 case "$name" in
-  pipeline | emulated | convergence | schedules | scaling)
+  pipeline | emulated | convergence | schedules | scaling | checkpoints)
     [ -n "${PACI_BIN:-}" ] || ./run build --quiet paci-coordinator paci-worker pacictl
     [ "$name" = pipeline ] && bench/peers/setup.sh
     exec python3 "bench/$name.py" "$@" ;;
@@ -19,7 +19,7 @@ case "$name" in
     if [ "${1:-}" = --json ]; then exec "build/bench/${name}_bench" --benchmark_out="$2" --benchmark_out_format=json; fi
     exec "build/bench/${name}_bench" "$@" ;;
   *)
-    echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, schedules, convergence, scaling, plots," \
-      "transport, simulator" >&2
+    echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, schedules, convergence, scaling, checkpoints," \
+      "plots, transport, simulator" >&2
     exit 2 ;;
 esac
