@@ -28,6 +28,14 @@ absl::Status WriteUnitFile(const std::string& directory, uint64_t update, const 
   return absl::OkStatus();
 }
 
+// What is of no use without the rest, so that a full disk has the room for the next attempt.
+void RemoveFiles(const std::string& directory, const v1::CheckpointPart& part) {
+  for (const v1::CheckpointFile& file : part.files()) {
+    std::error_code ignored;
+    fs::remove(absl::StrCat(directory, "/", file.path()), ignored);
+  }
+}
+
 absl::Status CheckSizes(const std::string& directory, absl::Span<const v1::CheckpointFile> files) {
   for (const v1::CheckpointFile& file : files) {
     const std::string path = absl::StrCat(directory, "/", file.path());
@@ -132,7 +140,10 @@ absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint6
       written = WriteUnitFile(directory, update, {unit.unit, UnitFileKind::kOptimizer},
                               unit.optimizer, part);
     }
-    if (!written.ok()) return written;
+    if (!written.ok()) {
+      RemoveFiles(directory, part);
+      return written;
+    }
   }
   return part;
 }

@@ -28,7 +28,8 @@ struct UnitTensors {
 };
 
 // Writes the files of these units, durably, over those of an earlier attempt. A manifest that is
-// already there goes first: what it names is about to change. `directory` is made if need be.
+// already there goes first: what it names is about to change. `directory` is made if need be. After
+// an error none of the files is left.
 absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint64_t update,
                                              absl::Span<const UnitTensors> units);
 

@@ -18,6 +18,7 @@ Milestones MilestonesOf(const v1::JobSpec& spec) {
   if (!spec.checkpoint().dir().empty()) {
     milestones.checkpoint_every = static_cast<int64_t>(spec.checkpoint().every());
     milestones.checkpoint_last = true;
+    milestones.checkpoints_drain = spec.checkpoint().cut() != v1::CHECKPOINT_CUT_RUNNING;
   }
   return milestones;
 }

@@ -4,9 +4,9 @@
 
 namespace paci {
 
-// The updates after which the pipeline drains, so that every stage holds the weights of the same
-// update: validations and checkpoints. A value; the same on every stage. Update 0 is "before the
-// first".
+// The updates after which there is a validation or a checkpoint: of the same update at every stage,
+// for which the pipeline drains unless it is said otherwise. A value; the same on every stage.
+// Update 0 is "before the first".
 struct Milestones {
   int64_t updates = 1;  // of the whole run
   int64_t eval_every =
@@ -14,6 +14,9 @@ struct Milestones {
   int64_t eval_batches = 0;      // micro-batches a validation
   int64_t checkpoint_every = 0;  // 0: only the last, if `checkpoint_last`
   bool checkpoint_last = false;
+  // Whether no micro-batch of a later update is begun before a checkpoint. Else each stage's comes
+  // right after its step, whoever is in flight; of a flush schedule it is the same.
+  bool checkpoints_drain = true;
 
   // Validation micro-batches due, over the whole run, once `update` updates are done.
   int64_t EvaluationsDue(int64_t update) const;

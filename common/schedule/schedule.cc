@@ -138,18 +138,21 @@ std::optional<Decision> Schedule::Boundary(const StageState& state) const {
   if (state.weight_halves == (state.updates + 1) * per_update) {
     return Decision{Action{ActionKind::kStep, state.updates}, Wait::kNone};
   }
+  const Milestones& milestones = config_.milestones;
+  const bool is_evaluated = state.evaluations >= EvaluationPassesDue(state.updates);
+  const bool is_written = state.checkpoints >= milestones.CheckpointsDue(state.updates);
+  const Decision checkpoint{Action{ActionKind::kCheckpoint, state.checkpoints}, Wait::kNone};
+  // A validation of the same update comes first, and drains.
+  if (!milestones.checkpoints_drain && is_evaluated && !is_written) return checkpoint;
   const bool is_drained = state.Held() == 0 && state.weight_halves == state.updates * per_update;
   if (!is_drained) return std::nullopt;
-  const Milestones& milestones = config_.milestones;
-  if (state.evaluations < EvaluationPassesDue(state.updates)) {
+  if (!is_evaluated) {
     if (state.evaluation_activations < EvaluationActivationsUsed(state.evaluations + 1)) {
       return Decision{std::nullopt, Wait::kEvaluation};
     }
     return Decision{EvaluationAt(state.evaluations), Wait::kNone};
   }
-  if (state.checkpoints < milestones.CheckpointsDue(state.updates)) {
-    return Decision{Action{ActionKind::kCheckpoint, state.checkpoints}, Wait::kNone};
-  }
+  if (!is_written) return checkpoint;
   if (state.updates == milestones.updates) return Decision{std::nullopt, Wait::kFinished};
   if (IsKeptBack(state.forwards, state)) return Decision{std::nullopt, Wait::kHold};
   return std::nullopt;
@@ -165,7 +168,8 @@ bool Schedule::MayForward(const StageState& state) const {
   if (config_.weights == WeightPolicy::kDoubleBuffer && begun_updates > state.updates + 1) {
     return false;
   }
-  return state.evaluations >= EvaluationPassesDue(begun_updates) &&
+  if (state.evaluations < EvaluationPassesDue(begun_updates)) return false;
+  return !config_.milestones.checkpoints_drain ||
          state.checkpoints >= config_.milestones.CheckpointsDue(begun_updates);
 }
 

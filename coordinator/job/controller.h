@@ -149,7 +149,9 @@ class Controller {
   bool FailIfDecided(JobRecord& record, absl::Time now);
   bool ChangeIfReady(JobRecord& record, absl::Time now);
   bool CompleteIfDone(JobRecord& record, absl::Time now);
-  void CommitIfComplete(JobRecord& record, absl::Time now);
+  // Has the oldest checkpoint that every stage reported its part of committed, or gives it up.
+  // Whether there was one.
+  bool DecideCheckpoint(JobRecord& record, absl::Time now);
   void SendCommands(JobRecord& record, absl::Time now);
   void ReleaseStages(JobRecord& record, absl::string_view reason, absl::Time now);
   // Back to Pending, with nothing held.
@@ -180,6 +182,8 @@ class Controller {
                     absl::Time now);
   void OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& commit,
                       const v1::CommandResult& result, absl::Time now);
+  // It is neither asked for nor reported again.
+  void SettleCheckpoint(JobRecord& record, uint64_t update);
   void FailStage(JobRecord& record, uint32_t stage, FailureKind kind, absl::string_view what,
                  absl::Time now);
   void ExpireStages(JobRecord& record, absl::Time now);

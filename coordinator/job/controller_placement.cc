@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "common/config/schedule_config.h"
 #include "coordinator/job/controller.h"
+#include "coordinator/job/cut_text.h"
 #include "coordinator/job/queue.h"
 #include "coordinator/job/who_holds_what.h"
 
@@ -60,8 +61,7 @@ void Controller::Advance(JobRecord& record, absl::Time now) {
   while (IsPlaced(record.job().state())) {
     if (FailIfDecided(record, now) || CompleteIfDone(record, now)) return;
     if (ReshapeIfDue(record, now)) return;
-    CommitIfComplete(record, now);
-    if (!ChangeIfReady(record, now)) break;
+    if (!DecideCheckpoint(record, now) && !ChangeIfReady(record, now)) break;
   }
   if (IsPlaced(record.job().state())) SendCommands(record, now);
 }
@@ -168,15 +168,33 @@ bool Controller::CompleteIfDone(JobRecord& record, absl::Time now) {
   return true;
 }
 
-void Controller::CommitIfComplete(JobRecord& record, absl::Time now) {
-  const std::optional<v1::CommitCheckpoint> commit = NextCheckpoint(record);
-  if (!commit) return;
-  record.stored.pending_commit = commit->SerializeAsString();
+bool Controller::DecideCheckpoint(JobRecord& record, absl::Time now) {
+  const std::optional<ReportedCheckpoint> reported = NextCheckpoint(record);
+  if (!reported) return false;
+  const v1::CommitCheckpoint& commit = reported->commit;
+  if (reported->failed_stage) {
+    const uint32_t index = *reported->failed_stage;
+    const StageRecord& stage = record.stages[index];
+    const std::string error = CutText(stage.parts.at(commit.update()).error());
+    SettleCheckpoint(record, commit.update());
+    AddEvent(record, "CheckpointFailed",
+             absl::StrCat("the checkpoint of update ", commit.update(), " is given up: stage ",
+                          index, " on worker ", stage.status.worker_name(),
+                          " could not write its part: ", error),
+             now);
+    if (commit.update() >= record.spec().train().updates()) {
+      FailStage(record, index, FailureKind::kOwnError,
+                absl::StrCat("it could not write its part of the last checkpoint: ", error), now);
+    }
+    return true;
+  }
+  record.stored.pending_commit = commit.SerializeAsString();
   AddEvent(record, "CheckpointWritten",
            absl::StrCat("every stage has written its part of the checkpoint of update ",
-                        commit->update(), ", ", commit->files_size(), " files; it is committed"),
+                        commit.update(), ", ", commit.files_size(), " files; it is committed"),
            now);
   MarkChanged(record);
+  return true;
 }
 
 void Controller::SendCommands(JobRecord& record, absl::Time now) {

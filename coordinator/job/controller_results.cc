@@ -111,12 +111,7 @@ void Controller::OnHoldResult(JobRecord& record, uint32_t index, bool hold,
 void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& commit,
                                 const v1::CommandResult& result, absl::Time now) {
   record.stored.pending_commit.clear();
-  // A failed one is not tried again: the next one is, or the job fails if it was the last.
-  for (StageRecord& stage : record.stages) {
-    stage.parts.erase(stage.parts.begin(), stage.parts.upper_bound(commit.update()));
-  }
-  record.stored.settled_update = std::max(record.stored.settled_update, commit.update());
-  MarkChanged(record);
+  SettleCheckpoint(record, commit.update());
   if (result.code() == 0) {
     auto& kept = *record.job().mutable_checkpoints();
     *kept.Add() = CheckpointOf(record, commit, now);
@@ -136,6 +131,14 @@ void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& c
   if (commit.update() >= record.spec().train().updates()) {
     FailStage(record, 0, FailureKind::kOwnError, why, now);
   }
+}
+
+void Controller::SettleCheckpoint(JobRecord& record, uint64_t update) {
+  for (StageRecord& stage : record.stages) {
+    stage.parts.erase(stage.parts.begin(), stage.parts.upper_bound(update));
+  }
+  record.stored.settled_update = std::max(record.stored.settled_update, update);
+  MarkChanged(record);
 }
 
 void Controller::FailStage(JobRecord& record, uint32_t index, FailureKind kind,

@@ -99,20 +99,22 @@ std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
   }
 }
 
-std::optional<v1::CommitCheckpoint> NextCheckpoint(const JobRecord& record) {
+std::optional<ReportedCheckpoint> NextCheckpoint(const JobRecord& record) {
   if (record.stages.empty() || !record.stored.pending_commit.empty()) return std::nullopt;
   for (const auto& [update, part] : record.stages[0].parts) {
     const bool is_complete =
         std::all_of(record.stages.begin(), record.stages.end(),
                     [update = update](const StageRecord& s) { return s.parts.count(update) > 0; });
     if (!is_complete) continue;
-    v1::CommitCheckpoint commit;
-    *commit.mutable_key() = record.Key(0);
-    commit.set_update(update);
-    for (const StageRecord& s : record.stages) {
-      for (const v1::CheckpointFile& file : s.parts.at(update).files()) *commit.add_files() = file;
+    ReportedCheckpoint reported;
+    *reported.commit.mutable_key() = record.Key(0);
+    reported.commit.set_update(update);
+    for (uint32_t i = 0; i < record.stages.size(); ++i) {
+      const v1::CheckpointPart& of_stage = record.stages[i].parts.at(update);
+      if (!of_stage.error().empty() && !reported.failed_stage) reported.failed_stage = i;
+      reported.commit.mutable_files()->MergeFrom(of_stage.files());
     }
-    return commit;
+    return reported;
   }
   return std::nullopt;
 }

@@ -32,8 +32,13 @@ std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
                                        const CommandDeadlines& deadlines,
                                        const std::vector<std::string>& data_addresses);
 
-// The oldest checkpoint of which every stage has reported its part; nullopt: none.
-std::optional<v1::CommitCheckpoint> NextCheckpoint(const JobRecord& record);
+// A checkpoint of which every stage has reported its part.
+struct ReportedCheckpoint {
+  v1::CommitCheckpoint commit;
+  std::optional<uint32_t> failed_stage;  // the first that could not write its part: it is given up
+};
+// The oldest one; nullopt: there is none, or one is being committed.
+std::optional<ReportedCheckpoint> NextCheckpoint(const JobRecord& record);
 
 absl::Duration DeadlineOf(const v1::Command& command, const CommandDeadlines& deadlines);
 

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "common/checkpoint/checkpoint.h"
 #include "common/config/checkpoint_directory.h"
 #include "common/schedule/presets.h"
@@ -61,6 +62,76 @@ TEST(Resume, EveryScheduleGoesOnBitForBit) {
     // Elsewhere, so that what the first run left cannot stand in.
     spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
     ExpectTheRest(Train(spec, parts, std::nullopt, nullptr, &checkpoint), whole, 16);
+  }
+}
+
+// Checkpoints that drain nothing; nor does anything else. The learning rate does not depend on the
+// length of the run.
+v1::JobSpec RunningJob(SmallData& data, const std::string& schedule) {
+  v1::JobSpec spec = SmallJob(data, schedule, 2);
+  spec.mutable_model()->set_dropout(0.1);
+  spec.mutable_data()->clear_validation();
+  spec.mutable_train()->set_eval_every(0);
+  spec.mutable_optimizer()->set_lr_floor(1);
+  spec.mutable_checkpoint()->set_every(4);
+  spec.mutable_checkpoint()->set_cut(v1::CHECKPOINT_CUT_RUNNING);
+  return spec;
+}
+
+std::map<std::string, std::string> ChecksumsOf(const v1::CheckpointPart& part) {
+  std::map<std::string, std::string> checksums;
+  for (const v1::CheckpointFile& file : part.files()) checksums[file.path()] = file.checksum();
+  return checksums;
+}
+
+TEST(Resume, ARunningCutChangesNothingAndHasTheWeightsAfterExactlyItsUpdate) {
+  SmallData data;
+  const std::vector<uint32_t> parts = {2, 1, 1, 1};
+  for (const Preset& preset : Presets()) {
+    if (preset.only_without_accumulation || preset.order == Order::kInterleaved) continue;
+    SCOPED_TRACE(std::string(preset.name));
+    v1::JobSpec spec = RunningJob(data, std::string(preset.name));
+    const RunResult cut = Train(spec, parts);
+    ASSERT_EQ(cut.checkpoints.size(), 6u);
+    // Without any but the last.
+    spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+    spec.mutable_checkpoint()->set_every(0);
+    const RunResult uncut = Train(spec, parts);
+    EXPECT_EQ(cut.losses, uncut.losses);
+    EXPECT_EQ(cut.checksums, uncut.checksums);
+    // A run that ends there.
+    spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+    spec.mutable_train()->set_updates(16);
+    EXPECT_EQ(ChecksumsOf(cut.checkpoints.at(16)), Train(spec, parts).checksums);
+  }
+}
+
+TEST(Resume, FromARunningCutItIsARunThatBeginsWithTheseWeightsDrained) {
+  SmallData data;
+  for (const Preset& preset : Presets()) {
+    if (preset.only_without_accumulation || preset.order == Order::kInterleaved) continue;
+    for (const std::vector<uint32_t>& parts : {std::vector<uint32_t>{2, 1, 1, 1}, {5}}) {
+      SCOPED_TRACE(absl::StrCat(preset.name, " over ", parts.size()));
+      v1::JobSpec spec = RunningJob(data, std::string(preset.name));
+      const RunResult whole = Train(spec, parts);
+      const v1::Checkpoint checkpoint = Commit(spec, whole, 12);
+      spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+      const RunResult resumed = Train(spec, parts, std::nullopt, nullptr, &checkpoint);
+      for (const v1::StageStatus& stage : resumed.stages) {
+        EXPECT_EQ(stage.backwards(), 24u * 2);  // with those of the first 12 updates
+      }
+      // Drained at the one cut that it has, which is where it begins.
+      spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+      spec.mutable_checkpoint()->set_cut(v1::CHECKPOINT_CUT_DRAINED);
+      spec.mutable_checkpoint()->set_every(12);
+      const RunResult drained = Train(spec, parts, std::nullopt, nullptr, &checkpoint);
+      EXPECT_EQ(resumed.losses.size(), 12u);
+      EXPECT_EQ(resumed.losses, drained.losses);
+      EXPECT_EQ(resumed.checksums, drained.checksums);
+      if (parts.size() == 1 || preset.boundary == UpdateBoundary::kFlush) {
+        ExpectTheRest(resumed, whole, 12);
+      }
+    }
   }
 }
 

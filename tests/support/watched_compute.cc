@@ -7,8 +7,8 @@ namespace {
 
 class WatchedCompute final : public StageCompute {
  public:
-  WatchedCompute(std::unique_ptr<StageCompute> inner, WatchAction watch)
-      : inner_(std::move(inner)), watch_(std::move(watch)) {}
+  WatchedCompute(std::unique_ptr<StageCompute> inner, WatchAction watch, WatchWrite watch_write)
+      : inner_(std::move(inner)), watch_(std::move(watch)), watch_write_(std::move(watch_write)) {}
 
   absl::Status Prepare(int slots, int returns) override { return inner_->Prepare(slots, returns); }
   uint64_t parameter_count() const override { return inner_->parameter_count(); }
@@ -39,27 +39,31 @@ class WatchedCompute final : public StageCompute {
   }
   double TakeEvaluationLoss() override { return inner_->TakeEvaluationLoss(); }
 
-  absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) override {
-    if (absl::Status seen = watch_({ActionKind::kCheckpoint, checkpoints_++}); !seen.ok()) {
-      return seen;
-    }
-    v1::CheckpointPart part;
-    part.set_update(update);
-    return part;
+  absl::Status Snapshot(int64_t update) override {
+    snapshot_update_ = update;
+    return watch_({ActionKind::kCheckpoint, checkpoints_++});
+  }
+  absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override {
+    if (watch_write_ == nullptr) return v1::CheckpointPart();
+    if (absl::Status seen = watch_write_(snapshot_update_); !seen.ok()) return seen;
+    return v1::CheckpointPart();
   }
   absl::Span<const float> WeightSample() override { return inner_->WeightSample(); }
 
  private:
   const std::unique_ptr<StageCompute> inner_;
   const WatchAction watch_;
+  const WatchWrite watch_write_;
   int64_t checkpoints_ = 0;
+  int64_t snapshot_update_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<StageCompute> MakeWatchedCompute(std::unique_ptr<StageCompute> inner,
-                                                 WatchAction watch) {
-  return std::make_unique<WatchedCompute>(std::move(inner), std::move(watch));
+                                                 WatchAction watch, WatchWrite watch_write) {
+  return std::make_unique<WatchedCompute>(std::move(inner), std::move(watch),
+                                          std::move(watch_write));
 }
 
 }  // namespace paci

@@ -12,9 +12,14 @@ namespace paci {
 // logical position.
 using WatchAction = std::function<absl::Status(Action)>;
 
-// A compute whose every action is shown to `watch` first. Counts the checkpoints that it pretends
-// to write.
+// Called on the thread that writes, with the update of the checkpoint. An error is the write's
+// result.
+using WatchWrite = std::function<absl::Status(int64_t update)>;
+
+// A compute whose every action is shown to `watch` first. Checkpoints are counted, and their
+// writing is `watch_write`.
 std::unique_ptr<StageCompute> MakeWatchedCompute(std::unique_ptr<StageCompute> inner,
-                                                 WatchAction watch);
+                                                 WatchAction watch,
+                                                 WatchWrite watch_write = nullptr);
 
 }  // namespace paci

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/checkpoint/part_snapshot.h"
 #include "common/config/checkpoint_directory.h"
 #include "common/config/schedule_config.h"
 #include "worker/compute/guard.h"
@@ -178,11 +179,16 @@ class TorchCompute final : public StageCompute {
            static_cast<double>(std::max<int64_t>(1, std::exchange(evaluations_, 0)));
   }
 
-  absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) override {
-    return Guarded("the checkpoint of update ", update, [&] {
-      return WritePart(CheckpointDirectory(spec_, job_id_, update), update,
-                       model_.Tensors(State()));
+  absl::Status Snapshot(int64_t update) override {
+    return Guarded("the copy for the checkpoint of update ", update, [&] {
+      snapshot_.Take(static_cast<uint64_t>(update), model_.Tensors(State()));
+      return absl::OkStatus();
     });
+  }
+  absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override {
+    const auto update = static_cast<int64_t>(snapshot_.update());
+    return Guarded("the checkpoint of update ", update,
+                   [&] { return snapshot_.Write(CheckpointDirectory(spec_, job_id_, update)); });
   }
 
   // Weights and state of a complete checkpoint. Before the first action.
@@ -257,6 +263,7 @@ class TorchCompute final : public StageCompute {
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
   PoisonWatch poison_;
   SampledWeights sample_;
+  PartSnapshot snapshot_;
 
   std::vector<at::Tensor> inputs_;            // by slot
   std::vector<at::Tensor> outputs_;           // by slot, until it is sent

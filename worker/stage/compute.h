@@ -14,9 +14,9 @@
 namespace paci {
 
 // What the stage loop asks of the arithmetic of its stage: LibTorch layers, or the emulation of
-// them. Called only on the stage's thread; the spans it hands out are also touched by the
-// transport, between the calls that the comments name. Nothing throws: LibTorch's exceptions end
-// here, as a Status that names stage and micro-batch.
+// them. Called only on the stage's thread, but for WriteSnapshot; the spans it hands out are also
+// touched by the transport, between the calls that the comments name. Nothing throws: LibTorch's
+// exceptions end here, as a Status that names stage and micro-batch.
 //
 // Two sets of buffers, addressed by index, allocated once:
 //   slots   0..slot_count-1  the activation a micro-batch enters the stage with, and the gradient
@@ -73,9 +73,12 @@ class StageCompute {
   // token.
   virtual double TakeEvaluationLoss() = 0;
 
-  // Writes this stage's layers as they are after `update` updates, durably. The manifest is not its
-  // business.
-  virtual absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t update) = 0;
+  // Copies this stage's layers as they are after `update` updates, with all that a checkpoint keeps
+  // of them, into a buffer that stays for the next. Not during WriteSnapshot.
+  virtual absl::Status Snapshot(int64_t update) = 0;
+  // Writes the last Snapshot, durably; the manifest is not its business. The one call that comes on
+  // another thread ("paci-checkpoint"), beside all the others but Snapshot.
+  virtual absl::StatusOr<v1::CheckpointPart> WriteSnapshot() = 0;
 
   // Bytes that the weight policy holds beside the weights.
   virtual uint64_t policy_bytes() const { return 0; }

@@ -91,13 +91,16 @@ class EmulatedCompute final : public StageCompute {
   }
   double TakeEvaluationLoss() override { return 0; }
 
-  absl::StatusOr<v1::CheckpointPart> Checkpoint(int64_t) override {
-    return absl::UnimplementedError("an emulated stage has no weights to write");
-  }
+  absl::Status Snapshot(int64_t) override { return HasNoWeights(); }
+  absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override { return HasNoWeights(); }
 
   absl::Span<const float> WeightSample() override { return {}; }
 
  private:
+  static absl::Status HasNoWeights() {
+    return absl::UnimplementedError("an emulated stage has no weights to write");
+  }
+
   // Of the stage's `seconds`, the chunk's share. A frame's first bytes name the pass that it is
   // for.
   absl::StatusOr<absl::Span<const std::byte>> Run(absl::string_view what, double seconds,

@@ -70,6 +70,7 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
       prepared_{state_.forwards, state_.evaluations},
       posted_gradients_(state_.gradients),
       versions_(compute->WeightSample(), state_.updates),
+      checkpoints_(compute, monitor),
       channels_(std::move(channels)) {
   inbox_.Update([this](Arrivals& arrivals) {
     arrivals.begun = state_.updates * schedule_->config().accumulation;
@@ -105,6 +106,9 @@ void StageLoop::Resume() {
 absl::Status StageLoop::Run() {
   absl::Status status = RunSchedule();
   if (!status.ok()) CloseChannels(status);
+  Book(Activity::kOther);
+  checkpoints_.Await();
+  Book(Activity::kCheckpoint);
   return status;
 }
 
@@ -283,11 +287,9 @@ absl::Status StageLoop::Evaluate(Action action) {
 }
 
 absl::Status StageLoop::Checkpoint() {
-  absl::StatusOr<v1::CheckpointPart> part = compute_->Checkpoint(state_.updates);
-  if (!part.ok()) return part.status();
-  monitor_->OnCheckpoint(*std::move(part));
+  const absl::Status begun = checkpoints_.Begin(state_.updates);
   schedule_->Finish({ActionKind::kCheckpoint, state_.checkpoints}, state_);
-  return absl::OkStatus();
+  return begun;
 }
 
 v1::MetricPoint StageLoop::PointNow() const {

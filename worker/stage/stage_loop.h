@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "common/schedule/schedule.h"
 #include "common/transport/channel.h"
+#include "worker/stage/checkpoint_writer.h"
 #include "worker/stage/compute.h"
 #include "worker/stage/inbox.h"
 #include "worker/stage/slot_pool.h"
@@ -42,11 +43,13 @@ class StageLoop {
             StageMonitor* monitor);
   ~StageLoop();
 
-  // Trains until the schedule is finished and the last frame has left. Errors: the first failure of
-  // a channel or of the compute; the reason given to Stop.
+  // Trains until the schedule is finished, the last frame has left and the last checkpoint is
+  // written. Errors: the first failure of a channel or of the compute; the reason given to Stop. A
+  // checkpoint that cannot be written is none: its part says so, and training goes on.
   absl::Status Run();
 
-  // Ends Run with `reason` after the action at hand.
+  // Ends Run with `reason` after the action at hand, and the write of a checkpoint that is under
+  // way.
   void Stop(const absl::Status& reason);
 
   // A pause: no micro-batch of a later update than those that are begun. At the first stage
@@ -124,6 +127,7 @@ class StageLoop {
   int64_t outputs_queued_ = 0;
   int64_t gradients_queued_ = 0;
   VersionTracker versions_;
+  CheckpointWriter checkpoints_;
   Clock::time_point started_;
   Clock::time_point booked_;
 

@@ -50,6 +50,8 @@ class StageMonitor {
   void OnPolicyBytes(uint64_t bytes);
   void OnBytes(uint64_t sent, uint64_t received);
   void OnPoint(v1::MetricPoint point);
+
+  // From the thread that writes checkpoints.
   void OnCheckpoint(v1::CheckpointPart part);
 
   v1::StageStatus Status() const;

@@ -30,6 +30,7 @@ class TestCheckpoint {
   }
 
   v1::JobSpec& spec() { return spec_; }
+  const v1::JobSpec& spec() const { return spec_; }
   std::string Directory(uint64_t update) const {
     return CheckpointDirectory(spec_, "small-1", update);
   }

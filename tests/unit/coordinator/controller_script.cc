@@ -242,8 +242,10 @@ void ControllerScript::Report(const Words& words) {
     point.set_loss(1.0 / static_cast<double>(i));
   }
   if (const uint64_t part = GetNumber(words, "part", 0)) {
-    report.add_checkpoints()->set_update(part);
-    report.mutable_checkpoints()->rbegin()->add_files()->set_path(words[1] + ".safetensors");
+    v1::CheckpointPart& reported = *report.add_checkpoints();
+    reported.set_update(part);
+    reported.set_error(absl::StrReplaceAll(Get(words, "part_error"), {{"_", " "}}));
+    if (reported.error().empty()) reported.add_files()->set_path(words[1] + ".safetensors");
   }
   v1::WorkerMessage message;
   *message.mutable_report() = report;

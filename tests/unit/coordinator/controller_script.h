@@ -20,9 +20,8 @@ namespace paci {
 //   cancel|pause|resume|delete|show|diagnose JOB          drain WORKER          workers
 //   hello W [device=cpu] [id=ID] [holding]       holding: with its last report
 //   lose W             its stream breaks         silence W | speak W   no more heartbeats | again
-//   report W STATE [updates=N] [skipped=N] [held] [points=A-B] [validation=N] [part=N]
-//   [generation=G]
-//          [sequence=S] [error=CODE:text] and what script_status.h has
+//   report W STATE [updates=N] [skipped=N] [held] [points=A-B] [validation=N] [generation=G]
+//          [part=N [part_error=text]] [sequence=S] [error=CODE:text] and what script_status.h has
 //   result W COMMAND [CODE] [at=N] [costs=1,2,3] [spans=N] [first]      of the last such command,
 //   or first leaving W WHY      ticks SECONDS             restart generate JOB [tokens=N]
 //   [temperature=T] trace JOB [updates=N]     abandon TICKET     (clocks are compared once before

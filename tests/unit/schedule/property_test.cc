@@ -35,6 +35,7 @@ ScheduleConfig RandomConfig() {
   config.milestones.eval_batches = *rc::gen::inRange<int64_t>(1, 4);
   config.milestones.checkpoint_every = *rc::gen::inRange<int64_t>(0, 4);
   config.milestones.checkpoint_last = *rc::gen::arbitrary<bool>();
+  config.milestones.checkpoints_drain = *rc::gen::arbitrary<bool>();
   ApplyRandomPreset(config);
   return config;
 }
@@ -201,6 +202,7 @@ RC_GTEST_PROP(Schedule, GoesOnFromACheckpointAsIfNothingHadBeen, ()) {
   if (config.order == Order::kDrainFirst) config.order = Order::kStrict;
   config.milestones.updates = *rc::gen::inRange<int64_t>(2, 8);
   config.milestones.checkpoint_every = *rc::gen::inRange<int64_t>(1, config.milestones.updates);
+  config.milestones.checkpoints_drain = true;
   const Simulation whole = RandomRun(config);
   const int64_t checkpoints = (config.milestones.updates - 1) / config.milestones.checkpoint_every;
   const int64_t last = *rc::gen::inRange<int64_t>(0, checkpoints);
@@ -212,6 +214,81 @@ RC_GTEST_PROP(Schedule, GoesOnFromACheckpointAsIfNothingHadBeen, ()) {
         std::find(expected.begin(), expected.end(), Action{ActionKind::kCheckpoint, last});
     expected.erase(expected.begin(), cut + 1);
     RC_ASSERT(ToString(ActionsOf(rest.stages[i])) == ToString(expected));
+  }
+}
+
+// What a stage does apart from its checkpoints.
+std::vector<Action> WithoutCheckpoints(const SimulatedStage& stage) {
+  std::vector<Action> actions = ActionsOf(stage);
+  std::erase_if(actions, [](const Action& a) { return a.kind == ActionKind::kCheckpoint; });
+  return actions;
+}
+
+RC_GTEST_PROP(Schedule, TakesARunningCheckpointRightAfterItsUpdateAndDrainsNothing, ()) {
+  ScheduleConfig config = RandomConfig();
+  config.milestones.checkpoint_last = true;
+  config.milestones.checkpoints_drain = false;
+  // Copies take no time here, so that they change no arrival.
+  SimulatedCosts costs = RandomCosts(config, *rc::gen::arbitrary<uint64_t>());
+  costs.jitter = {};
+  for (StageCosts& stage : costs.stages) stage.checkpoint_seconds = 0;
+  const Simulation run = SimulateOrFail(config, costs);
+  ScheduleConfig none = config;
+  none.milestones.checkpoint_every = 0;
+  none.milestones.checkpoint_last = false;
+  const Simulation without = SimulateOrFail(none, costs);
+  RC_ASSERT(run.end_seconds == without.end_seconds);
+  const int64_t every = config.milestones.checkpoint_every;
+  for (int64_t i = 0; i < config.stages; ++i) {
+    RC_ASSERT(ToString(WithoutCheckpoints(run.stages[i])) ==
+              ToString(ActionsOf(without.stages[i])));
+    int64_t checkpoints = 0;
+    int64_t steps = 0;
+    for (const Action& action : ActionsOf(run.stages[i])) {
+      if (action.kind == ActionKind::kStep) ++steps;
+      if (action.kind == ActionKind::kCheckpoint) ++checkpoints;
+      const bool trains = action.kind != ActionKind::kStep &&
+                          action.kind != ActionKind::kCheckpoint &&
+                          action.kind != ActionKind::kEvaluate;
+      // Nothing of a later update has touched the weights or the gradients.
+      if (trains) RC_ASSERT(checkpoints == config.milestones.CheckpointsDue(steps));
+      if (action.kind == ActionKind::kCheckpoint) {
+        RC_ASSERT(steps == std::min(every == 0 ? config.milestones.updates : checkpoints * every,
+                                    config.milestones.updates));
+      }
+    }
+  }
+}
+
+RC_GTEST_PROP(Schedule, WithAFlushACheckpointIsTheSameDrainedOrRunning, ()) {
+  ScheduleConfig config = RandomConfig();
+  RC_PRE(config.boundary == UpdateBoundary::kFlush);
+  const SimulatedCosts costs = RandomCosts(config, *rc::gen::arbitrary<uint64_t>());
+  config.milestones.checkpoints_drain = true;
+  const Simulation drained = SimulateOrFail(config, costs);
+  config.milestones.checkpoints_drain = false;
+  const Simulation running = SimulateOrFail(config, costs);
+  for (int64_t i = 0; i < config.stages; ++i) {
+    RC_ASSERT(ToString(ActionsOf(drained.stages[i])) == ToString(ActionsOf(running.stages[i])));
+  }
+}
+
+// From a running checkpoint each stage does every later micro-batch once, as after a drain.
+RC_GTEST_PROP(Schedule, GoesOnFromARunningCheckpointWithEveryLaterMicroBatchOnce, ()) {
+  ScheduleConfig config = RandomConfig();
+  config.milestones.updates = *rc::gen::inRange<int64_t>(2, 8);
+  config.milestones.checkpoint_every = *rc::gen::inRange<int64_t>(1, config.milestones.updates);
+  config.milestones.checkpoints_drain = false;
+  config.first_update = config.milestones.checkpoint_every;
+  const Simulation rest = RandomRun(config);
+  const int64_t first = config.first_update * config.accumulation;
+  for (const SimulatedStage& stage : rest.stages) {
+    for (const ActionKind kind : {ActionKind::kForward, ActionKind::kBackward}) {
+      std::vector<Action> expected =
+          ExpectedPasses(config, kind, config.MicroBatches(), config.accumulation);
+      std::erase_if(expected, [&](const Action& a) { return a.index < first; });
+      RC_ASSERT(ActionsOfKind(ActionsOf(stage), kind) == expected);
+    }
   }
 }
 

@@ -55,8 +55,10 @@ std::vector<Transport*> PointersTo(const std::vector<std::unique_ptr<Transport>>
 }
 
 RuntimePipeline::RuntimePipeline(const RuntimeShape& shape, Wire wire, uint64_t seed,
-                                 absl::Duration max_delay, WatchStage watch)
+                                 absl::Duration max_delay, WatchStage watch,
+                                 WatchStageWrite watch_write)
     : watch_(std::move(watch)),
+      watch_write_(std::move(watch_write)),
       traces_(shape.stages),
       engine_(MakeStageEngine([this](const v1::PrepareStage& c) { return MakeCompute(c); })) {
   for (auto& inner : MakeTransports(shape.stages, wire)) {
@@ -70,14 +72,17 @@ RuntimePipeline::RuntimePipeline(const RuntimeShape& shape, Wire wire, uint64_t 
 absl::StatusOr<std::unique_ptr<StageCompute>> RuntimePipeline::MakeCompute(
     const v1::PrepareStage& command) {
   const int stage = static_cast<int>(command.key().stage());
-  return MakeWatchedCompute(MakeEmulatedCompute(command.spec(), stage),
-                            [this, stage](Action action) {
-                              {
-                                absl::MutexLock lock(&mutex_);
-                                traces_[stage].push_back(action);
-                              }
-                              return watch_ == nullptr ? absl::OkStatus() : watch_(stage, action);
-                            });
+  const auto watch = [this, stage](Action action) {
+    {
+      absl::MutexLock lock(&mutex_);
+      traces_[stage].push_back(action);
+    }
+    return watch_ == nullptr ? absl::OkStatus() : watch_(stage, action);
+  };
+  const auto watch_write = [this, stage](int64_t update) {
+    return watch_write_ == nullptr ? absl::OkStatus() : watch_write_(stage, update);
+  };
+  return MakeWatchedCompute(MakeEmulatedCompute(command.spec(), stage), watch, watch_write);
 }
 
 std::vector<v1::StageReport> RuntimePipeline::Run() {

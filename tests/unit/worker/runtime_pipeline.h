@@ -35,6 +35,9 @@ enum class Wire { kInproc, kTcp };
 std::vector<std::unique_ptr<Transport>> MakeTransports(int stages, Wire wire);
 std::vector<Transport*> PointersTo(const std::vector<std::unique_ptr<Transport>>& transports);
 
+// On the thread that writes a stage's checkpoint; an error is the write's result.
+using WatchStageWrite = std::function<absl::Status(int stage, int64_t update)>;
+
 // Before an action of a stage, on its thread; an error fails it there.
 using WatchStage = std::function<absl::Status(int stage, Action action)>;
 
@@ -43,7 +46,7 @@ class RuntimePipeline {
  public:
   // Transfers are delayed at random up to `max_delay`, from `seed`.
   RuntimePipeline(const RuntimeShape& shape, Wire wire, uint64_t seed, absl::Duration max_delay,
-                  WatchStage watch = nullptr);
+                  WatchStage watch = nullptr, WatchStageWrite watch_write = nullptr);
 
   SessionPipeline& sessions() { return *sessions_; }
   // Runs to the end; the reports.
@@ -55,6 +58,7 @@ class RuntimePipeline {
   absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& command);
 
   const WatchStage watch_;
+  const WatchStageWrite watch_write_;
   mutable absl::Mutex mutex_;
   std::vector<std::vector<Action>> traces_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Transport>> transports_;

@@ -1,0 +1,64 @@
+#include "worker/stage/checkpoint_writer.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "common/telemetry/log.h"
+
+namespace paci {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsBetween(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+uint64_t BytesOf(const v1::CheckpointPart& part) {
+  uint64_t bytes = 0;
+  for (const v1::CheckpointFile& file : part.files()) bytes += file.size_bytes();
+  return bytes;
+}
+
+}  // namespace
+
+absl::Status CheckpointWriter::Begin(int64_t update) {
+  const Clock::time_point due = Clock::now();
+  Await();
+  const Clock::time_point begun = Clock::now();
+  if (absl::Status copied = compute_->Snapshot(update); !copied.ok()) return copied;
+  const Stall stall = {SecondsBetween(due, begun), SecondsBetween(begun, Clock::now())};
+  thread_ = std::thread([this, update, stall] { Write(update, stall); });
+  pthread_setname_np(thread_.native_handle(), "paci-checkpoint");
+  return absl::OkStatus();
+}
+
+void CheckpointWriter::Await() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void CheckpointWriter::Write(int64_t update, const Stall& stall) {
+  const Clock::time_point begun = Clock::now();
+  absl::StatusOr<v1::CheckpointPart> part = compute_->WriteSnapshot();
+  if (part.ok()) {
+    LogInfo("wrote a part of a checkpoint",
+            {{"update", update},
+             {"bytes", BytesOf(*part)},
+             {"wait_seconds", stall.wait_seconds},
+             {"copy_seconds", stall.copy_seconds},
+             {"write_seconds", SecondsBetween(begun, Clock::now())}});
+  } else {
+    const std::string error = part.status().ToString();
+    LogWarning("cannot write a part of a checkpoint", {{"update", update}, {"why", error}});
+    part = v1::CheckpointPart();
+    part->set_error(error);
+  }
+  part->set_update(update);
+  monitor_->OnCheckpoint(*std::move(part));
+}
+
+}  // namespace paci

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "worker/stage/compute.h"
+#include "worker/stage/stage_monitor.h"
+
+namespace paci {
+
+// Writes a stage's checkpoints beside its training: the copy is made on the stage's thread, and
+// written on the thread "paci-checkpoint", which lives as long as the write. One write at a time,
+// so that one copy is enough; a part, or why it could not be written, goes to the monitor. Called
+// on the stage's thread. `compute` and `monitor` outlive it.
+class CheckpointWriter {
+ public:
+  CheckpointWriter(StageCompute* compute, StageMonitor* monitor)
+      : compute_(compute), monitor_(monitor) {}
+  // Ends the write at hand first.
+  ~CheckpointWriter() { Await(); }
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  // Copies the stage as it is after `update` updates, once the write before has ended, and begins
+  // to write the copy. An error is of the copy.
+  absl::Status Begin(int64_t update);
+  // Blocks until no write is under way.
+  void Await();
+
+ private:
+  // What a checkpoint held the stage up for: the write before, and the copy.
+  struct Stall {
+    double wait_seconds;
+    double copy_seconds;
+  };
+  void Write(int64_t update, const Stall& stall);
+
+  StageCompute* const compute_;
+  StageMonitor* const monitor_;
+  std::thread thread_;  // joinable: there may be a write under way
+};
+
+}  // namespace paci
