@@ -92,7 +92,7 @@ Verb VerifyCheckpointVerb() {
           .description =
               "Names every layer whose file is damaged or missing. Reads this machine's "
               "files; asks no coordinator.",
-          .example = "pacictl verify-checkpoint /runs/tiny-1/update-00000040",
+          .example = "pacictl verify-checkpoint /runs/tiny-1/update-00000040.g1",
           .arguments = {{.name = "DIRECTORY",
                          .help = "Folder of the checkpoint",
                          .target = directory.get(),

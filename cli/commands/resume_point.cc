@@ -14,15 +14,15 @@ namespace paci::cli {
 namespace {
 
 absl::StatusOr<v1::Checkpoint> OfDirectory(const std::string& directory) {
-  const std::optional<uint64_t> update = UpdateOfDirectory(directory);
-  if (!update) {
+  const std::optional<CheckpointName> name = ParseCheckpointDirectory(directory);
+  if (!name) {
     return absl::InvalidArgumentError(
         absl::StrCat("--resume-from ", directory,
-                     " is no folder of a checkpoint: its name does not end in update-NNNNNNNN"));
+                     " is no folder of a checkpoint: its name does not end in update-NNNNNNNN.gN"));
   }
   v1::Checkpoint checkpoint;
   checkpoint.set_directory(directory);
-  checkpoint.set_update(*update);
+  checkpoint.set_update(name->update);
   return checkpoint;
 }
 

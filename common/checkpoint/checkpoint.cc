@@ -78,12 +78,12 @@ absl::Status WriteManifest(const std::string& directory, const Manifest& manifes
 // A complete checkpoint in the folder of a job that no earlier generation of it can have written.
 absl::Status CheckOwner(const v1::JobSpec& spec, const v1::StageKey& key,
                         const std::string& folder) {
-  for (const uint64_t update : UpdatesOnDisk(spec, key.job_id())) {
-    const auto manifest = ReadManifest(CheckpointDirectory(spec, key.job_id(), update));
-    if (!manifest.ok() || manifest->generation < key.generation()) continue;
+  for (const CheckpointName& name : CheckpointsOnDisk(spec, key.job_id())) {
+    const bool may_be_own = name.generation < key.generation();
+    if (may_be_own || !ReadManifest(CheckpointDirectory(spec, key.job_id(), name)).ok()) continue;
     return absl::FailedPreconditionError(
         absl::StrCat(folder, " holds checkpoints of another job that was called ", key.job_id(),
-                     ", that of update ", update,
+                     ", that of update ", name.update,
                      " among them, and this one would overwrite them; expected "
                      "another checkpoint.dir or name of the job, or the folder moved away"));
   }
@@ -149,22 +149,17 @@ absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint6
 }
 
 absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command) {
-  const std::string directory = CheckpointDirectory(spec, command.key().job_id(), command.update());
+  const CheckpointName name = {command.update(), command.key().generation()};
+  const std::string directory = CheckpointDirectory(spec, command.key().job_id(), name);
   const Manifest manifest = MakeManifest(spec, command);
   if (absl::Status named = CheckFiles(spec, manifest.files); !named.ok()) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot commit ", directory, ": ", named.message()));
   }
-  const absl::StatusOr<Manifest> earlier = ReadManifest(directory);
-  if (earlier.ok() && earlier->generation > manifest.generation) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot commit ", directory, ": generation ", earlier->generation,
-                     " has committed it, which is newer than generation ", manifest.generation));
-  }
   if (absl::Status sizes = CheckSizes(directory, manifest.files); !sizes.ok()) return sizes;
   if (absl::Status written = WriteManifest(directory, manifest); !written.ok()) return written;
   RemovePartialFiles(directory);
-  ApplyRetention(spec, command.key().job_id(), command.update());
+  ApplyRetention(spec, command.key().job_id(), name);
   return absl::OkStatus();
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// common/checkpoint: what a checkpoint is on disk. One folder an update (CheckpointDirectory), in
-// it two safetensors files a unit, so that a job resumes on any number of stages:
+// common/checkpoint: what a checkpoint is on disk. One folder an update and generation
+// (CheckpointDirectory), in it two safetensors files a unit, so that a job resumes on any number of
+// stages:
 //   unit-00000.weights.safetensors    unit 0 is the embedding, 1..layers the blocks, then the head
 //   unit-00000.optimizer.safetensors  only if the unit has optimizer state
 //   manifest.json                     names all of them with size and checksum; written last
@@ -33,10 +34,9 @@ struct UnitTensors {
 absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint64_t update,
                                              absl::Span<const UnitTensors> units);
 
-// Makes the checkpoint of `command` visible, then applies `spec.checkpoint.keep`: of this job's
-// checkpoints up to this update, the newest complete ones stay; older complete ones and incomplete
-// ones go. Later updates are left alone. Again: no change. FAILED_PRECONDITION: a file is missing,
-// has another size, or a unit has no weights; or a newer generation has committed this update.
+// Makes the checkpoint of `command` visible, then applies `spec.checkpoint.keep` (retention.h).
+// Again: no change. FAILED_PRECONDITION: a file is missing, has another size, or a unit has no
+// weights.
 absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command);
 
 // OK if a checkpoint of this generation of a job could be written: its folder is made and tried

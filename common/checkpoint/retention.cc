@@ -20,20 +20,18 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-std::vector<uint64_t> UpdatesOnDisk(const v1::JobSpec& spec, const std::string& job_id) {
-  std::vector<uint64_t> updates;
+std::vector<CheckpointName> CheckpointsOnDisk(const v1::JobSpec& spec, const std::string& job_id) {
+  std::vector<CheckpointName> names;
   std::error_code error;
-  const fs::path folder = fs::path(CheckpointDirectory(spec, job_id, 0)).parent_path();
+  const fs::path folder = fs::path(CheckpointDirectory(spec, job_id, {})).parent_path();
   for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error)) {
-    const std::string name = i->path().filename();
-    const std::optional<uint64_t> update = UpdateOfDirectory(name);
-    const bool is_checkpoint =
-        update && fs::path(CheckpointDirectory(spec, job_id, *update)).filename() == name &&
-        i->symlink_status().type() == fs::file_type::directory;
-    if (is_checkpoint) updates.push_back(*update);
+    const std::optional<CheckpointName> name =
+        ParseCheckpointDirectory(i->path().filename().string());
+    const bool is_folder = i->symlink_status().type() == fs::file_type::directory;
+    if (name && is_folder) names.push_back(*name);
   }
-  std::sort(updates.begin(), updates.end(), std::greater<>());
-  return updates;
+  std::sort(names.begin(), names.end(), std::greater<>());
+  return names;
 }
 
 namespace {
@@ -54,17 +52,22 @@ void Remove(const std::string& directory) {
 
 }  // namespace
 
-void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id, uint64_t update) {
-  uint32_t kept = 0;
-  for (const uint64_t older : UpdatesOnDisk(spec, job_id)) {
-    if (older > update) continue;
-    const std::string directory = CheckpointDirectory(spec, job_id, older);
+void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id,
+                    const CheckpointName& committed) {
+  uint32_t older_kept = 0;
+  uint64_t last_kept = committed.update;
+  for (const CheckpointName& name : CheckpointsOnDisk(spec, job_id)) {
+    const bool is_others = name.update > committed.update || name.generation > committed.generation;
+    if (is_others || name == committed) continue;
+    const std::string directory = CheckpointDirectory(spec, job_id, name);
     std::error_code error;
     const bool is_complete = fs::exists(absl::StrCat(directory, "/", kManifestName), error);
-    const bool is_kept =
-        error || older == update || (is_complete && kept < spec.checkpoint().keep());
+    // Of one update, the newest generation's.
+    const bool is_kept = error || (is_complete && name.update < last_kept &&
+                                   older_kept < std::max(spec.checkpoint().keep(), 1u));
     if (is_kept) {
-      ++kept;
+      ++older_kept;
+      last_kept = name.update;
     } else {
       Remove(directory);
     }

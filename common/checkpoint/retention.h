@@ -1,20 +1,22 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "common/config/checkpoint_directory.h"
 #include "paci/v1/job.pb.h"
 
 namespace paci {
 
-// The updates that the job has a checkpoint folder of, complete or not, newest first.
-std::vector<uint64_t> UpdatesOnDisk(const v1::JobSpec& spec, const std::string& job_id);
+// The checkpoints that a job has folders of, complete or not, newest first.
+std::vector<CheckpointName> CheckpointsOnDisk(const v1::JobSpec& spec, const std::string& job_id);
 
-// Applies `spec.checkpoint.keep` after the checkpoint of `update` was committed: of the job's
-// checkpoints up to it, the newest complete ones stay, the others and the incomplete ones go. Those
-// of later updates are somebody else's (a run that was begun again), and stay. What cannot be
-// removed is logged and tried again the next time: the checkpoint itself is good.
-void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id, uint64_t update);
+// Applies `spec.checkpoint.keep` after a checkpoint was committed: so many complete ones of earlier
+// updates stay beside it, since nobody else knows of the commit yet, and the other earlier ones and
+// the incomplete ones go. Those of later updates and later generations are somebody else's, and
+// stay. What cannot be removed is logged and tried again the next time: the checkpoint itself is
+// good.
+void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id,
+                    const CheckpointName& committed);
 
 }  // namespace paci

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -14,25 +14,37 @@
 
 namespace paci {
 
-// Where a job's checkpoint of `update` lies, as the workers see it:
-// <checkpoint.dir>/<job>/update-<8 digits>, so that names sort by age and jobs may share a folder.
-// Every generation of a job uses the same one.
+// One checkpoint among those of a job.
+struct CheckpointName {
+  uint64_t update = 0;
+  uint64_t generation = 0;  // that writes it
+
+  auto operator<=>(const CheckpointName&) const = default;
+};
+
+// Where a job's checkpoint lies, as the workers see it: <checkpoint.dir>/<job>/update-<8
+// digits>.g<n>, so that names sort by age and jobs may share a folder. A generation has folders of
+// its own: what a worker of an earlier one still writes is in nobody's way.
 inline std::string CheckpointDirectory(const v1::JobSpec& spec, const std::string& job_id,
-                                       uint64_t update) {
+                                       const CheckpointName& name) {
   return absl::StrCat(spec.checkpoint().dir(), "/", job_id, "/update-",
-                      absl::Dec(update, absl::kZeroPad8));
+                      absl::Dec(name.update, absl::kZeroPad8), ".g", name.generation);
 }
 
-// The update that such a folder is of, by its name; nullopt: it is no name of a checkpoint.
-inline std::optional<uint64_t> UpdateOfDirectory(absl::string_view directory) {
+// What the last part of a path says; nullopt: it is no name of a checkpoint.
+inline std::optional<CheckpointName> ParseCheckpointDirectory(absl::string_view directory) {
   while (absl::ConsumeSuffix(&directory, "/")) {
   }
-  absl::string_view name = directory.substr(directory.rfind('/') + 1);
-  uint64_t update = 0;
-  const bool is_name = absl::ConsumePrefix(&name, "update-") && name.size() >= 8 &&
-                       std::all_of(name.begin(), name.end(), absl::ascii_isdigit) &&
-                       absl::SimpleAtoi(name, &update);
-  return is_name ? std::make_optional(update) : std::nullopt;
+  absl::string_view text = directory.substr(directory.rfind('/') + 1);
+  const size_t dot = text.find(".g");
+  CheckpointName name;
+  const bool is_name = absl::ConsumePrefix(&text, "update-") && dot != absl::string_view::npos &&
+                       absl::SimpleAtoi(text.substr(0, text.find('.')), &name.update) &&
+                       absl::SimpleAtoi(text.substr(text.find('.') + 2), &name.generation);
+  // Other ways to write these numbers are no names.
+  const bool is_canonical = is_name && absl::EndsWith(CheckpointDirectory({}, "", name),
+                                                      directory.substr(directory.rfind('/') + 1));
+  return is_canonical ? std::make_optional(name) : std::nullopt;
 }
 
 }  // namespace paci

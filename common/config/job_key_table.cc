@@ -210,7 +210,7 @@ constexpr JobKey kKeys[] = {
     {"checkpoint.every", KeyType::kCount, Constant("0"), Between(0, kMaxUpdates), "updates",
      "Between checkpoints; there is one after the last update, too. 0: only that one."},
     {"checkpoint.keep", KeyType::kCount, Constant("2"), Between(1, 1000000), "checkpoints",
-     "Newest complete checkpoints that are kept."},
+     "Newest complete checkpoints that are kept; one more may lie beside them."},
     {"checkpoint.cut",
      KeyType::kChoice,
      Constant("drained"),

@@ -16,7 +16,8 @@ namespace {
 v1::Checkpoint CheckpointOf(const JobRecord& record, const v1::CommitCheckpoint& commit,
                             absl::Time now) {
   v1::Checkpoint checkpoint;
-  checkpoint.set_directory(CheckpointDirectory(record.spec(), record.job().id(), commit.update()));
+  checkpoint.set_directory(CheckpointDirectory(record.spec(), record.job().id(),
+                                               {commit.update(), record.job().generation()}));
   checkpoint.set_update(commit.update());
   checkpoint.set_generation(record.job().generation());
   for (const v1::CheckpointFile& file : commit.files()) {

@@ -72,7 +72,7 @@ TEST(EndToEnd, AJobIsSubmittedWatchedInspectedAndWritesText) {
   ASSERT_EQ(points.size(), 40 + 3);
   EXPECT_EQ(points.back()["validation_loss"], job["progress"]["last_validation_loss"]);
 
-  EXPECT_EQ(job["checkpoint"], checkpoints + "/real-1/update-00000040");
+  EXPECT_EQ(job["checkpoint"], checkpoints + "/real-1/update-00000040.g1");
   EXPECT_THAT(
       FilesIn(job["checkpoint"]),
       UnorderedElementsAre("manifest.json", "unit-00000.weights.safetensors",

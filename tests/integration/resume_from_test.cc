@@ -81,7 +81,7 @@ TEST_F(ResumeFrom, APointThatCannotBeIsRefusedWithWhatWouldBeRight) {
               HasSubstr("resume_from is of update 40 and train.updates is 40; expected an update "
                         "of 1..39, or more train.updates"));
   EXPECT_THAT(Submit(cluster, checkpoints_ + "/real-1").err,
-              HasSubstr("its name does not end in update-NNNNNNNN"));
+              HasSubstr("its name does not end in update-NNNNNNNN.gN"));
   EXPECT_EQ(Submit(cluster, first + "@20", {"model.hidden=16"}).code, 0);
   EXPECT_THAT(cluster.AwaitState("real-2", v1::JOB_STATE_FAILED).reason(),
               HasSubstr("its model.hidden is 32; the job's is 16"));
@@ -98,8 +98,8 @@ TEST_F(ResumeFrom, AnotherJobsCheckpointsAreNotOverwritten) {
   EXPECT_THAT(cluster.AwaitState(again, v1::JOB_STATE_FAILED).reason(),
               AllOf(HasSubstr("/real-1 holds checkpoints of another job that was called real-1"),
                     HasSubstr("expected another checkpoint.dir or name of the job")));
-  EXPECT_EQ(cluster.Pacictl({"verify-checkpoint", checkpoints_ + "/real-1/update-00000040"}).code,
-            0);
+  EXPECT_EQ(
+      cluster.Pacictl({"verify-checkpoint", checkpoints_ + "/real-1/update-00000040.g1"}).code, 0);
 }
 
 TEST_F(ResumeFrom, VerifyNamesEveryBadLayer) {

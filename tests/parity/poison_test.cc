@@ -130,7 +130,7 @@ TEST(Poison, AWeightThatIsNotANumberIsTracedToItsStage) {
   spec.mutable_checkpoint()->set_keep(3);
   RunResult whole = Train(spec, {2, 2, 1});
   v1::Checkpoint checkpoint;
-  checkpoint.set_directory(CheckpointDirectory(spec, "test-1", 16));
+  checkpoint.set_directory(CheckpointDirectory(spec, "test-1", {16, 1}));
   checkpoint.set_update(16);
   Poison(checkpoint.directory(), "unit-00002.weights.safetensors", whole.checkpoints.at(16));
   v1::CommitCheckpoint commit;

@@ -67,7 +67,7 @@ TEST(Reference, OneStageIsTheModelAndTheOptimizerOfTheirDefinitions) {
   const v1::JobSpec spec = SmallJob(data, "1f1b", 3);
   const RunResult run = Train(spec, {5});
   ExpectNear(run, TrainReference(spec, InitialWeights(spec), Newest),
-             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024"));
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
 }
 
 // PipeDream: the backward meets the weights of its forward again.
@@ -102,7 +102,7 @@ TEST_P(DelayedReference, UsesTheWeightsOfItsDefinition) {
   const RunResult run = Train(spec, {2, 1, 1, 1});
   const ReferenceRun reference = TrainReference(spec, initial, GetParam().versions);
   ExpectNear(run, reference,
-             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024"));
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
   // The comparison can tell versions apart.
   const ReferenceRun without_lag = TrainReference(spec, initial, Newest);
   double largest = 0;

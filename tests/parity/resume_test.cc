@@ -30,7 +30,7 @@ v1::Checkpoint Commit(const v1::JobSpec& spec, const RunResult& run, uint64_t up
   *command.mutable_files() = run.checkpoints.at(update).files();
   EXPECT_EQ(CommitManifest(spec, command), absl::OkStatus());
   v1::Checkpoint checkpoint;
-  checkpoint.set_directory(CheckpointDirectory(spec, kJobId, update));
+  checkpoint.set_directory(CheckpointDirectory(spec, kJobId, {update, 1}));
   checkpoint.set_update(update);
   return checkpoint;
 }

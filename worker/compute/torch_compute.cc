@@ -39,6 +39,7 @@ class TorchCompute final : public StageCompute {
   TorchCompute(const v1::PrepareStage& command, std::unique_ptr<BatchSource> batches)
       : spec_(command.spec()),
         job_id_(command.key().job_id()),
+        generation_(command.key().generation()),
         stage_(command.key().stage()),
         shape_{spec_.pipeline().micro_batch(), spec_.model().context(), spec_.model().hidden()},
         batches_(std::move(batches)),
@@ -187,8 +188,10 @@ class TorchCompute final : public StageCompute {
   }
   absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override {
     const auto update = static_cast<int64_t>(snapshot_.update());
-    return Guarded("the checkpoint of update ", update,
-                   [&] { return snapshot_.Write(CheckpointDirectory(spec_, job_id_, update)); });
+    return Guarded("the checkpoint of update ", update, [&] {
+      return snapshot_.Write(
+          CheckpointDirectory(spec_, job_id_, {snapshot_.update(), generation_}));
+    });
   }
 
   // Weights and state of a complete checkpoint. Before the first action.
@@ -251,6 +254,7 @@ class TorchCompute final : public StageCompute {
 
   const v1::JobSpec spec_;
   const std::string job_id_;
+  const uint64_t generation_;
   const int64_t stage_;
   const std::vector<int64_t> shape_;            // of an activation: [micro_batch, context, hidden]
   const std::unique_ptr<BatchSource> batches_;  // null in the middle

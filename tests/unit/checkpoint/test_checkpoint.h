@@ -31,8 +31,8 @@ class TestCheckpoint {
 
   v1::JobSpec& spec() { return spec_; }
   const v1::JobSpec& spec() const { return spec_; }
-  std::string Directory(uint64_t update) const {
-    return CheckpointDirectory(spec_, "small-1", update);
+  std::string Directory(uint64_t update, uint64_t generation = 1) const {
+    return CheckpointDirectory(spec_, "small-1", {update, generation});
   }
   std::vector<UnitTensors> Units(uint32_t first = 0, uint32_t end = 4) const {
     std::vector<UnitTensors> units;
@@ -45,9 +45,9 @@ class TestCheckpoint {
     return units;
   }
   // What a stage reports of units first..end-1, after writing them.
-  absl::StatusOr<v1::CheckpointPart> Write(uint64_t update, uint32_t first = 0,
-                                           uint32_t end = 4) const {
-    return WritePart(Directory(update), update, Units(first, end));
+  absl::StatusOr<v1::CheckpointPart> Write(uint64_t update, uint32_t first = 0, uint32_t end = 4,
+                                           uint64_t generation = 1) const {
+    return WritePart(Directory(update, generation), update, Units(first, end));
   }
   v1::CommitCheckpoint Command(uint64_t update, const v1::CheckpointPart& part,
                                uint64_t generation = 1) const {
@@ -59,7 +59,7 @@ class TestCheckpoint {
     return command;
   }
   absl::Status WriteAndCommit(uint64_t update, uint64_t generation = 1) const {
-    const auto part = Write(update);
+    const auto part = Write(update, 0, 4, generation);
     if (!part.ok()) return part.status();
     return CommitManifest(spec_, Command(update, *part, generation));
   }

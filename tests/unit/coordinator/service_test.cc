@@ -180,7 +180,7 @@ TEST_F(ServiceTest, GenerateWaitsForAWorkerAndNeedsACheckpoint) {
   std::thread caller(
       [&] { status = Call(jobs_, &v1::JobService::Stub::Generate, request, &response); });
   const v1::Command command = worker.Read().command();
-  EXPECT_EQ(command.generate_text().checkpoint(), "ck/a-1/update-00000001");
+  EXPECT_EQ(command.generate_text().checkpoint(), "ck/a-1/update-00000001.g1");
   v1::WorkerMessage made;
   made.mutable_result()->set_id(command.id());
   made.mutable_result()->mutable_generated()->set_text("In the beginning");
