@@ -107,25 +107,26 @@ Verb ResumeVerb() {
 
 Verb RescaleVerb() {
   const auto arguments = std::make_shared<RescaleArguments>();
-  return {.name = "rescale",
-          .summary = "Let a job go on over more or fewer stages",
-          .description =
-              "A running job goes back to its next checkpoint as soon as that is complete, and on "
-              "from there over so many stages, given as many workers; until then it runs as it "
-              "does. A job that waits for workers waits for so many. With a flush schedule the "
-              "losses stay the same bits.",
-          .example =
-              "pacictl rescale tiny-1 --stages 3\n"
-              "pacictl rescale tiny-1 --default",
-          .arguments = {JobArgument(&arguments->job_id),
-                        {.name = "--stages",
-                         .placeholder = "N",
-                         .help = "So many, at most the units of the model: layers + 2",
-                         .target = &arguments->stages},
-                        {.name = "--default",
-                         .help = "As many as its job file says, again",
-                         .target = &arguments->to_default}},
-          .run = [arguments](const Context& context) { return Rescale(context, *arguments); }};
+  return {
+      .name = "rescale",
+      .summary = "Let a job go on over more or fewer stages",
+      .description =
+          "A running job stops when its next checkpoint is complete and goes on from it over so "
+          "many stages, if there are as many workers; until then it runs as it does. A job "
+          "that waits for workers waits for so many. With a flush schedule and without "
+          "clipping the losses stay the same bits.",
+      .example =
+          "pacictl rescale tiny-1 --stages 3\n"
+          "pacictl rescale tiny-1 --default",
+      .arguments = {JobArgument(&arguments->job_id),
+                    {.name = "--stages",
+                     .placeholder = "N",
+                     .help = "So many, at most the units of the model: layers + 2",
+                     .target = &arguments->stages},
+                    {.name = "--default",
+                     .help = "As many as its job file says, again",
+                     .target = &arguments->to_default}},
+      .run = [arguments](const Context& context) { return Rescale(context, *arguments); }};
 }
 
 Verb DeleteVerb() {

@@ -1,5 +1,6 @@
 // What each command prints for given messages, beside the messages: testdata/*.txtpb, *.golden.
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/format/diagnosis_text.h"
 #include "cli/format/document.h"
@@ -7,11 +8,15 @@
 #include "cli/format/metric_table.h"
 #include "cli/format/tables.h"
 #include "cli/format/watch_text.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/cli/testdata.h"
 
 namespace paci::cli {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 // Two minutes after the jobs of testdata were created.
 const absl::Time kNow = absl::FromUnixSeconds(1767254400 + 120);
@@ -89,6 +94,18 @@ TEST(Golden, DescribeShowsTheLatestEventsAndSaysHowToSeeAllOfThem) {
   EXPECT_NE(text.find("Event25\n"), std::string::npos) << text;
   EXPECT_NE(text.find("the latest 20 of 25; all of them: pacictl events wait-7"), std::string::npos)
       << text;
+}
+
+TEST(Describe, SaysHowManyStagesThereAreWhereItIsNotWhatTheJobFileSays) {
+  v1::Job job = Read<v1::Job>("job_running");
+  const int stages = job.stages_size();
+  ASSERT_EQ(static_cast<uint32_t>(stages), job.spec().pipeline().stages());
+  EXPECT_THAT(JobDetails(job, {}, kNow), Not(HasSubstr(" wanted")));
+  job.mutable_stages()->RemoveLast();
+  EXPECT_THAT(JobDetails(job, {}, kNow),
+              HasSubstr(absl::StrCat(stages - 1, " now, ", stages, " wanted")));
+  job.set_wanted_stages(7);
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr(absl::StrCat(stages - 1, " now, 7 wanted")));
 }
 
 }  // namespace
