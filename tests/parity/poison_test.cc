@@ -1,16 +1,16 @@
 // A number that is not finite, and where it is found to come from.
-#include "common/telemetry/poison.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
+#include <cstring>
+#include <fstream>
 #include <limits>
+#include <sstream>
 
 #include "common/checkpoint/checkpoint.h"
+#include "common/checksum/checksum.h"
 #include "common/config/checkpoint_directory.h"
-#include "common/config/schedule_config.h"
 #include "tests/parity/small_job.h"
 #include "worker/compute/poison_watch.h"
 
@@ -105,6 +105,51 @@ TEST(Poison, AHugeLearningRateIsTracedToTheStageWhoseOutputOverflows) {
             "update 23: the activation of micro-batch 46 came so from stage 0");
   EXPECT_EQ(run.stages[2].poison(),
             "update 23: the activation of micro-batch 46 came so from stage 1");
+}
+
+// The last number of a file of weights becomes a NaN, and `part`, which lists it, true of it again.
+void Poison(const std::string& directory, const std::string& name, v1::CheckpointPart& part) {
+  std::stringstream read;
+  read << std::ifstream(directory + "/" + name, std::ios::binary).rdbuf();
+  std::string bytes = read.str();
+  const float bad = std::nanf("");
+  ASSERT_GT(bytes.size(), sizeof(bad));
+  std::memcpy(bytes.data() + bytes.size() - sizeof(bad), &bad, sizeof(bad));
+  std::ofstream(directory + "/" + name, std::ios::binary) << bytes;
+  Checksum checksum;
+  checksum.Add(absl::MakeConstSpan(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()));
+  for (v1::CheckpointFile& file : *part.mutable_files()) {
+    if (file.path() == name) file.set_checksum(checksum.Text());
+  }
+}
+
+TEST(Poison, AWeightThatIsNotANumberIsTracedToItsStage) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 2);
+  spec.mutable_checkpoint()->set_every(8);
+  spec.mutable_checkpoint()->set_keep(3);
+  RunResult whole = Train(spec, {2, 2, 1});
+  v1::Checkpoint checkpoint;
+  checkpoint.set_directory(CheckpointDirectory(spec, "test-1", 16));
+  checkpoint.set_update(16);
+  Poison(checkpoint.directory(), "unit-00002.weights.safetensors", whole.checkpoints.at(16));
+  v1::CommitCheckpoint commit;
+  commit.mutable_key()->set_job_id("test-1");
+  commit.mutable_key()->set_generation(1);
+  commit.set_update(16);
+  *commit.mutable_files() = whole.checkpoints.at(16).files();
+  ASSERT_EQ(CommitManifest(spec, commit), absl::OkStatus());
+
+  spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+  const RunResult run = Train(spec, {2, 2, 1}, std::nullopt, nullptr, &checkpoint);
+  ASSERT_EQ(run.stages.size(), 3u);
+  EXPECT_EQ(run.stages[0].poison(),
+            "update 23: the gradient of micro-batch 46 came so from stage 1");
+  EXPECT_EQ(run.stages[1].poison(),
+            "update 23: the output of the forward of micro-batch 46 is not finite, its input was");
+  EXPECT_EQ(run.stages[2].poison(),
+            "update 23: the activation of micro-batch 46 came so from stage 1");
+  for (const v1::StageStatus& stage : run.stages) EXPECT_EQ(stage.skipped_in_a_row(), 8);
 }
 
 }  // namespace

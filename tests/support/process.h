@@ -29,6 +29,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void Signal(int signal);
+  pid_t pid() const { return pid_; }  // -1: it has ended
   bool IsRunning();
   // Until it ends; again: the same.
   CommandResult Wait();
@@ -39,7 +40,7 @@ class Process {
   void Reap(int flags);
 
   std::filesystem::path folder_;
-  pid_t pid_ = -1;  // -1: it has ended
+  pid_t pid_ = -1;
   int code_ = -1;
 };
 
