@@ -253,9 +253,9 @@ std::string Summarize(const JobSight& job, const std::vector<Reading>& readings,
   };
   const std::string& what = readings[cause.stage].what;
   if (cause.link_to) {
-    return absl::StrCat("nothing comes through between ", name(*cause.link_to), " and ",
-                        name(cause.stage), ": stage ", cause.stage, " ", what, ", and stage ",
-                        *cause.link_to, " ", readings[*cause.link_to].what);
+    return absl::StrCat(name(cause.stage), " does not get what ", name(*cause.link_to),
+                        " sends: it ", what, ", and stage ", *cause.link_to, " ",
+                        readings[*cause.link_to].what);
   }
   const bool is_alone = readings.size() == 1;
   return absl::StrCat(name(cause.stage), is_alone ? " " : ", for which the others wait, ", what);

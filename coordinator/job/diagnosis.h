@@ -28,8 +28,9 @@ struct JobSight {
 
 // For every stage a phrase that goes on "stage 2 ..."; and if the pipeline is to move and does not,
 // the cause. A stage that waits for no other one is one; so is a link, when a stage waits for what
-// the other end has sent, or two wait for each other: `cause` is then the stage that waits. Of
-// several, the one that the most stages wait for.
+// the other end has sent, or two wait for each other: `cause` is then the stage that waits (which
+// may also be one that hangs and does not notice what came). Of several, the one that the most
+// stages wait for.
 v1::Diagnosis Diagnose(const JobSight& job);
 
 }  // namespace paci

@@ -99,21 +99,21 @@ INSTANTIATE_TEST_SUITE_P(
              {"passes=12/9 now=WAIT_GRADIENT/9/12", "passes=11/9 now=WAIT_GRADIENT/9/12",
               "passes=9/9 now=WAIT_ACTIVATION/9/12"},
              2,
-             "nothing comes through between stage 1 on worker w1 and stage 2 on worker w2: stage 2 "
-             "waits for the activation of micro-batch 9 from stage 1, which has sent it, for 12 s, "
-             "and stage 1 waits for the gradient of micro-batch 9 from stage 2, for 12 s"},
+             "stage 2 on worker w2 does not get what stage 1 on worker w1 sends: it waits for the "
+             "activation of micro-batch 9 from stage 1, which has sent it, for 12 s, and stage 1 "
+             "waits for the gradient of micro-batch 9 from stage 2, for 12 s"},
         Case{"HalfOpenLinkUpwards",
              {"passes=12/9 now=WAIT_GRADIENT/9/12", "passes=12/10 now=WAIT_ACTIVATION/12/11"},
              0,
-             "nothing comes through between stage 1 on worker w1 and stage 0 on worker w0: stage 0 "
-             "waits for the gradient of micro-batch 9 from stage 1, which has sent it, for 12 s, "
-             "and stage 1 waits for the activation of micro-batch 12 from stage 0, for 11 s"},
+             "stage 0 on worker w0 does not get what stage 1 on worker w1 sends: it waits for the "
+             "gradient of micro-batch 9 from stage 1, which has sent it, for 12 s, and stage 1 "
+             "waits for the activation of micro-batch 12 from stage 0, for 11 s"},
         Case{"OutputDoesNotLeave",
              {"passes=12/9 now=WAIT_SEND/0/12", "passes=10/9 now=WAIT_ACTIVATION/12/11"},
              1,
-             "nothing comes through between stage 0 on worker w0 and stage 1 on worker w1: stage 1 "
-             "waits for the activation of micro-batch 12 from stage 0, for 11 s, and stage 0 waits "
-             "until its output has left to stage 1, for 12 s"},
+             "stage 1 on worker w1 does not get what stage 0 on worker w0 sends: it waits for the "
+             "activation of micro-batch 12 from stage 0, for 11 s, and stage 0 waits until its "
+             "output has left to stage 1, for 12 s"},
         Case{"GradientDoesNotLeaveToOneThatHangs",
              {"passes=12/9 now=FORWARD/12/12", "passes=12/12 now=WAIT_SEND/0/11"},
              0,
@@ -129,15 +129,14 @@ INSTANTIATE_TEST_SUITE_P(
              {"passes=8/8 now=EVALUATE/0/3", "passes=8/8 now=FORWARD/8/3",
               "passes=8/8 now=WAIT_EVALUATION/1/13"},
              2,
-             "nothing comes through between stage 1 on worker w1 and stage 2 on worker w2: stage 2 "
-             "waits for the validation activation of micro-batch 1 from stage 1, which has sent "
-             "it, for 13 s, and stage 1 has been in the forward of micro-batch 8 for 3.0 s"},
+             "stage 2 on worker w2 does not get what stage 1 on worker w1 sends: it waits for the "
+             "validation activation of micro-batch 1 from stage 1, which has sent it, for 13 s, "
+             "and stage 1 has been in the forward of micro-batch 8 for 3.0 s"},
         Case{"FinishedNeighbour",
              {"finished passes=40/40", "passes=40/39 now=WAIT_ACTIVATION/40/12"},
              1,
-             "nothing comes through between stage 0 on worker w0 and stage 1 on worker w1: stage 1 "
-             "waits for the activation of micro-batch 40 from stage 0, for 12 s, and stage 0 has "
-             "finished"},
+             "stage 1 on worker w1 does not get what stage 0 on worker w0 sends: it waits for the "
+             "activation of micro-batch 40 from stage 0, for 12 s, and stage 0 has finished"},
         Case{"OneStage",
              {"passes=8/8 now=FORWARD/8/3"},
              0,
