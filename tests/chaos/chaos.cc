@@ -1,5 +1,7 @@
 #include "tests/chaos/chaos.h"
 
+#include <sys/types.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -30,6 +32,31 @@ void ExpectNoFileLeft(const std::string& folder) {
     for (const char* suffix : {"-wal", "-shm", "-journal"}) {
       EXPECT_FALSE(absl::EndsWith(name, suffix)) << entry.path();
     }
+  }
+}
+
+size_t OpenSockets(pid_t pid) {
+  size_t count = 0;
+  std::error_code gone;
+  const std::filesystem::directory_iterator entries(absl::StrCat("/proc/", pid, "/fd"), gone);
+  for (const auto& entry : entries) {
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone);
+    if (absl::StartsWith(target, "socket:")) ++count;
+  }
+  return count;
+}
+
+// A generation that is over leaves no connection behind.
+void ExpectNoSocketLeft(LocalCluster& cluster) {
+  const pid_t fresh = cluster.StartWorker("fresh").pid();
+  cluster.AwaitWorker("fresh", v1::WORKER_STATE_IDLE);
+  const size_t sockets = OpenSockets(fresh);
+  for (const v1::Worker& worker : cluster.Workers()) {
+    if (worker.state() == v1::WORKER_STATE_LOST) continue;  // killed
+    cluster.AwaitWorker(worker.name(), v1::WORKER_STATE_IDLE);
+    const pid_t pid = cluster.worker(worker.name()).pid();
+    Poll(absl::StrCat("worker ", worker.name(), " has no more sockets than a new one, ", sockets),
+         [&] { return OpenSockets(pid) <= sockets; });
   }
 }
 
@@ -68,11 +95,14 @@ std::string ChaosTest::SubmitEndless(const LocalCluster& cluster,
 
 void ChaosTest::ExpectUndisturbed(LocalCluster& cluster, const std::string& id,
                                   const std::vector<std::string>& settings) {
-  const uint64_t newest = cluster.Get(id).checkpoints().rbegin()->update();
+  const auto newest = [](const v1::Job& job) {
+    return job.checkpoints().empty() ? 0 : job.checkpoints().rbegin()->update();
+  };
+  const uint64_t before = newest(cluster.Get(id));
   // One more, so that what the faults left behind has been used.
-  cluster.Await(id,
-                [&](const v1::Job& job) { return job.checkpoints().rbegin()->update() > newest; });
+  cluster.Await(id, [&](const v1::Job& job) { return newest(job) > before; });
   const Outcome outcome = OutcomeUpToLastCheckpoint(cluster, id);
+  ExpectNoSocketLeft(cluster);
   cluster.EndInOrder();
   ExpectNoFileLeft(cluster.folder().path());
   if (testing::Test::HasFailure()) return;
@@ -89,17 +119,6 @@ std::vector<std::string> Reasons(const LocalCluster& cluster, const std::string&
     if (event["type"] == type) reasons.push_back(event["reason"]);
   }
   return reasons;
-}
-
-size_t OpenSockets(pid_t pid) {
-  size_t count = 0;
-  std::error_code gone;
-  const std::filesystem::directory_iterator entries(absl::StrCat("/proc/", pid, "/fd"), gone);
-  for (const auto& entry : entries) {
-    const std::string target = std::filesystem::read_symlink(entry.path(), gone);
-    if (absl::StartsWith(target, "socket:")) ++count;
-  }
-  return count;
 }
 
 }  // namespace paci

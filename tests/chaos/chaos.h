@@ -7,7 +7,6 @@
 // This file is what the tests share.
 
 #include <gtest/gtest.h>
-#include <sys/types.h>
 
 #include <cstdint>
 #include <random>
@@ -37,7 +36,8 @@ class ChaosTest : public testing::Test {
   static std::string SubmitEndless(const LocalCluster& cluster,
                                    std::vector<std::string> settings = {});
   // Ends an endless job: losses, weights and optimizer state up to its newest checkpoint are to the
-  // bit those of a run to which nothing happened. Then ends the cluster, of which nothing is left.
+  // bit those of a run to which nothing happened, and its workers have no more sockets open than a
+  // new one. Then ends the cluster, of which nothing is left.
   static void ExpectUndisturbed(LocalCluster& cluster, const std::string& id,
                                 const std::vector<std::string>& settings = {});
 
@@ -49,8 +49,5 @@ class ChaosTest : public testing::Test {
 // "worker w1 said nothing for ..." and the like: the reasons of a job's events of one type.
 std::vector<std::string> Reasons(const LocalCluster& cluster, const std::string& id,
                                  const std::string& type);
-
-// Of a process of this user: how many sockets it has open.
-size_t OpenSockets(pid_t pid);
 
 }  // namespace paci

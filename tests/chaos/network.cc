@@ -38,7 +38,7 @@ absl::Status Succeed(const std::string& program, const std::vector<std::string>&
       absl::StrCat(absl::StrJoin(words, " "), " ended with ", result.code, ": ", result.err));
 }
 
-absl::Status Here(std::vector<std::string> words) { return Succeed(kEnv, words); }
+absl::Status Here(const std::vector<std::string>& words) { return Succeed(kEnv, words); }
 
 int OpenOwnNamespace() { return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC); }
 
