@@ -18,7 +18,8 @@ void Controller::PlaceWaitingJobs(absl::Time now) {
   std::set<std::string> devices;
   for (const auto& [number, id] : job_order_) {
     const JobRecord& record = jobs_.at(id);
-    if (record.job().state() != v1::JOB_STATE_PENDING) continue;
+    const bool waits = record.job().state() == v1::JOB_STATE_PENDING;
+    if (!waits || !record.is_newer_at_workers.empty()) continue;
     waiting.push_back({id, record.spec().train().device(), record.spec().pipeline().stages()});
     devices.insert(waiting.back().device);
   }
@@ -69,6 +70,7 @@ absl::StatusOr<std::string> Controller::Divide(JobRecord& record) {
 }
 
 void Controller::Advance(JobRecord& record, absl::Time now) {
+  if (!record.is_newer_at_workers.empty()) return;
   while (IsPlaced(record.job().state())) {
     if (FailIfDecided(record, now) || CompleteIfDone(record, now)) return;
     CommitIfComplete(record, now);

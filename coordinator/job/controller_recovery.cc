@@ -48,7 +48,8 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
 void Controller::PlaceRecoveringJobs(absl::Time now) {
   for (const auto& [number, id] : job_order_) {
     JobRecord& record = jobs_.at(id);
-    if (record.job().state() != v1::JOB_STATE_RECOVERING) continue;
+    const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
+    if (!recovers || !record.is_newer_at_workers.empty()) continue;
     std::vector<WorkerRecord*> free = registry_.Free(record.spec().train().device());
     const size_t needed = record.stages.size();
     if (free.size() >= needed) {

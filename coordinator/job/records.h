@@ -51,6 +51,9 @@ struct JobRecord {
   std::vector<FailureCause> failures;
   absl::Time failing_since = absl::InfiniteFuture();
   absl::Time replacement_deadline = absl::InfiniteFuture();  // while it is Recovering
+  // The store is older than what its workers run, as said here: nothing is decided about it any
+  // more but its cancellation. Empty: it is not so.
+  std::string is_newer_at_workers;
   RateWindow token_rate;
 
   v1::Job& job() { return stored.job; }
