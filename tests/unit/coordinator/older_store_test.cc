@@ -94,6 +94,8 @@ class OlderStore : public testing::Test {
       controller_->Tick(now_);
       const Effects effects = controller_->TakeEffects();
       all.messages.insert(all.messages.end(), effects.messages.begin(), effects.messages.end());
+      all.writes.events.insert(all.writes.events.end(), effects.writes.events.begin(),
+                               effects.writes.events.end());
     }
     return all;
   }
@@ -130,9 +132,11 @@ TEST_F(OlderStore, AStageOfALaterGenerationIsLeftAloneAndItsJobStaysAsItIs) {
 
     // Neither a free worker nor time make it go on, or end.
     Hello(3, "w1", std::nullopt);
-    for (const OutgoingMessage& outgoing : PassTime(absl::Minutes(2)).messages) {
+    const Effects later = PassTime(absl::Minutes(2));
+    for (const OutgoingMessage& outgoing : later.messages) {
       EXPECT_FALSE(outgoing.message.has_command()) << outgoing.message.DebugString();
     }
+    EXPECT_TRUE(later.writes.events.empty()) << later.writes.events[0].DebugString();
     EXPECT_EQ(controller_->Get("a-1")->state(), kept);
     EXPECT_EQ(controller_->Get("a-1")->generation(), 1);
     EXPECT_THAT(controller_->Get("a-1")->reason(), HasSubstr("an older copy"));
@@ -150,10 +154,19 @@ TEST_F(OlderStore, AReportOfALaterGenerationEndsItsStream) {
   EXPECT_EQ(controller_->Get("a-1")->state(), v1::JOB_STATE_RUNNING);
 }
 
+TEST_F(OlderStore, AWorkerWithoutItsStageDoesNotMakeTheJobRecover) {
+  Start(v1::JOB_STATE_RUNNING);
+  EXPECT_TRUE(IsRefused(Hello(1, "w1", Key("a-1", 2, 0)), 1));
+  Hello(2, "w0", std::nullopt);
+  EXPECT_EQ(controller_->Get("a-1")->state(), v1::JOB_STATE_RUNNING);
+}
+
 TEST_F(OlderStore, TheUserMayOnlyCancelTheJobAndThenItsStagesAreReleased) {
   Start(v1::JOB_STATE_RUNNING);
   Hello(1, "w0", Key("a-1", 2, 0));
-  EXPECT_EQ(controller_->Pause("a-1", now_).status().code(), absl::StatusCode::kFailedPrecondition);
+  const absl::Status paused = controller_->Pause("a-1", now_).status();
+  EXPECT_EQ(paused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(paused.message(), HasSubstr("an older copy"));
   EXPECT_TRUE(controller_->Cancel("a-1", now_).ok());
   controller_->TakeEffects();
   const Effects effects = Hello(2, "w0", Key("a-1", 2, 0));
