@@ -139,6 +139,9 @@ absl::StatusOr<v1::Job> Controller::ChangeByUser(const std::string& job_id, JobT
                                                  absl::string_view reason, absl::Time now) {
   const absl::StatusOr<JobRecord*> record = Find(job_id);
   if (!record.ok()) return record.status();
+  if (!(*record)->is_newer_at_workers.empty() && trigger != JobTrigger::kCancel) {
+    return absl::FailedPreconditionError((*record)->is_newer_at_workers);
+  }
   const absl::StatusOr<JobTransition> transition =
       FindTransition(job_id, (*record)->job().state(), trigger);
   if (!transition.ok()) return transition.status();
@@ -266,7 +269,7 @@ void Controller::Tick(absl::Time now) {
   ExpireGenerations(now);
   tracing_.Tick(now, SenderOfTraces(now));
   for (auto& [id, record] : jobs_) {
-    if (!IsPlaced(record.job().state())) continue;
+    if (!IsPlaced(record.job().state()) || !record.is_newer_at_workers.empty()) continue;
     ExpireStages(record, now);
     FailIfStalled(record, now);
     Advance(record, now);

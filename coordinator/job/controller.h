@@ -160,6 +160,9 @@ class Controller {
   // controller_workers.cc: what workers say.
   // The stage of a placed job that is this worker's.
   std::optional<v1::StageKey> AssignmentOf(const WorkerRecord& worker) const;
+  // Not OK: the stage is newer than the store (older_store.h), the stream that said so is closed,
+  // and the job, if it is known, stays as it is.
+  absl::Status RefuseNewer(StreamId stream, const v1::StageKey& key, absl::Time now);
   void WelcomeBack(WorkerRecord& worker, const v1::StageKey& key, const v1::Hello& hello,
                    absl::Time now);
   void Reattach(WorkerRecord& worker, const v1::Hello& hello, absl::Time now);
@@ -208,6 +211,7 @@ class Controller {
   Registry registry_;
   std::vector<Generation> generations_;
   Tracing tracing_;
+  std::map<std::string, absl::Status> refused_jobs_;  // by id: only a newer store knows them
   uint64_t next_job_number_;
   uint64_t next_event_sequence_;
   uint64_t next_command_id_;

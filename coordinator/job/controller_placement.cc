@@ -18,7 +18,8 @@ void Controller::PlaceWaitingJobs(absl::Time now) {
   std::map<std::string, PlacingDecision> placing;  // by job
   for (const auto& [number, id] : job_order_) {
     const JobRecord& record = jobs_.at(id);
-    if (record.job().state() != v1::JOB_STATE_PENDING) continue;
+    const bool waits = record.job().state() == v1::JOB_STATE_PENDING;
+    if (!waits || !record.is_newer_at_workers.empty()) continue;
     const std::string& device = record.spec().train().device();
     if (supply_of_device.count(device) == 0) supply_of_device[device] = SupplyOf(device);
     const uint32_t wanted = WantedStages(record.job());
@@ -58,6 +59,7 @@ void Controller::Place(JobRecord& record, const PlacingDecision& decision, absl:
 }
 
 void Controller::Advance(JobRecord& record, absl::Time now) {
+  if (!record.is_newer_at_workers.empty()) return;
   while (IsPlaced(record.job().state())) {
     if (FailIfDecided(record, now) || CompleteIfDone(record, now)) return;
     if (ReshapeIfDue(record, now)) return;

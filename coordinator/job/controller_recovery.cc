@@ -94,7 +94,8 @@ PlacingDecision Controller::DecidePlacingOf(const JobRecord& record, uint32_t ha
 void Controller::PlaceRecoveringJobs(absl::Time now) {
   for (const auto& [number, id] : job_order_) {
     JobRecord& record = jobs_.at(id);
-    if (record.job().state() != v1::JOB_STATE_RECOVERING) continue;
+    const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
+    if (!recovers || !record.is_newer_at_workers.empty()) continue;
     const std::vector<WorkerRecord*> free = registry_.Free(record.spec().train().device());
     const PlacingDecision decision =
         DecidePlacingOf(record, std::max(record.StageCount(), 1u), free.size(), now);

@@ -1,9 +1,11 @@
 // What workers say, and what their silence means.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/cut_text.h"
+#include "coordinator/job/older_store.h"
 
 namespace paci {
 namespace {
@@ -43,6 +45,7 @@ void Controller::OnHello(StreamId stream, const v1::Hello& hello, absl::Time now
                      "the coordinator knows ", options_.max_workers, " workers already"))});
     return;
   }
+  if (hello.has_running() && !RefuseNewer(stream, hello.running().key(), now).ok()) return;
   if (known != nullptr && known->is_connected()) {
     effects_.closed.push_back(
         {known->stream, absl::AbortedError("the worker connected again on another stream")});
@@ -53,6 +56,30 @@ void Controller::OnHello(StreamId stream, const v1::Hello& hello, absl::Time now
   Note(LogLevel::kInfo, "the worker connected", "", worker.name);
   Reattach(worker, hello, now);
   Settle(now);
+}
+
+absl::Status Controller::RefuseNewer(StreamId stream, const v1::StageKey& key, absl::Time now) {
+  const auto found = jobs_.find(key.job_id());
+  JobRecord* const record = found == jobs_.end() ? nullptr : &found->second;
+  const auto refused = refused_jobs_.find(key.job_id());
+  absl::Status known =
+      refused != refused_jobs_.end()
+          ? refused->second
+          : CheckStoreKnows(key, record == nullptr ? nullptr : &record->job(), next_job_number_);
+  if (known.ok()) return known;
+  effects_.closed.push_back({stream, known});
+  Note(LogLevel::kError, std::string(known.message()), key.job_id());
+  if (record == nullptr) {
+    refused_jobs_.emplace(key.job_id(), known);
+    // No new job is to have its id, and its folder of checkpoints.
+    next_job_number_ = std::max(next_job_number_, NumberOfJob(key.job_id()) + 1);
+  } else if (record->is_newer_at_workers.empty()) {
+    record->is_newer_at_workers = CutText(known.message());
+    record->job().set_reason(record->is_newer_at_workers);
+    AddEvent(*record, "StoreIsOlder", known.message(), now);
+    MarkChanged(*record);
+  }
+  return known;
 }
 
 std::optional<v1::StageKey> Controller::AssignmentOf(const WorkerRecord& worker) const {
@@ -154,6 +181,10 @@ void Controller::OnMessage(StreamId stream, const v1::WorkerMessage& message, ab
 }
 
 void Controller::OnReport(WorkerRecord& worker, const v1::StageReport& report, absl::Time now) {
+  const StreamId stream = worker.stream;
+  if (absl::Status known = RefuseNewer(stream, report.key(), now); !known.ok()) {
+    return Lose(worker, known.message(), now);
+  }
   if (worker.releasing && IsSame(*worker.releasing, report.key())) return;
   if (!worker.holds || !IsSame(*worker.holds, report.key())) {
     Note(LogLevel::kInfo,
@@ -225,6 +256,7 @@ void Controller::OnLeaving(WorkerRecord& worker, const v1::Leaving& leaving, abs
        worker.name);
   if (!worker.holds) return;
   JobRecord& record = jobs_.at(worker.holds->job_id());
+  if (!record.is_newer_at_workers.empty()) return;
   // A leaving worker takes no new stage, so a stage that is not prepared never will be.
   if (record.stages[worker.holds->stage()].is_prepared) return;
   Requeue(record,

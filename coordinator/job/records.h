@@ -58,6 +58,9 @@ struct JobRecord {
   absl::Time replacement_deadline = absl::InfiniteFuture();
   uint32_t enough_stages = 0;
   bool has_new_checkpoint = false;  // committed, and nothing was decided about it yet
+  // The store is older than what its workers run, as said here: nothing is decided about it any
+  // more but its cancellation. Empty: it is not so.
+  std::string is_newer_at_workers;
   RateWindow token_rate;
   MovementWatch movement;
   int poison_events = 0;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <random>
 
 #include "absl/strings/str_cat.h"
@@ -135,6 +137,59 @@ TEST(CoordinatorCrash, APauseSurvivesAtEachOfItsSteps) {
   EXPECT_EQ(still.progress().updates(), paused.progress().updates());
   EXPECT_EQ(cluster.Pacictl({"resume", id}).code, 0);
   ExpectEveryUpdateOnce(cluster.AwaitCompletion(id), 60);
+}
+
+// The store of a coordinator that is not running, as it is.
+void CopyStore(const std::string& from, const std::string& to) {
+  std::filesystem::create_directories(to);
+  for (const std::string name : {"store.db", "store.db-wal", "store.db-shm"}) {
+    std::filesystem::remove(absl::StrCat(to, "/", name));
+    if (!std::filesystem::exists(absl::StrCat(from, "/", name))) continue;
+    std::filesystem::copy(absl::StrCat(from, "/", name), absl::StrCat(to, "/", name));
+  }
+}
+
+TEST(CoordinatorCrash, AnOlderCopyOfTheStoreUndoesNothing) {
+  LocalCluster cluster({.workers = 2});
+  const std::string store = cluster.folder().path();
+  const std::string id = cluster.Submit(WriteEmulatedJob(cluster.folder()), {"train.updates=400"});
+  cluster.AwaitUpdates(id, 2);
+  cluster.KillCoordinator();
+  CopyStore(store, store + "/older");
+  cluster.StartCoordinator();
+  // The next generation, which the copy knows nothing of.
+  cluster.worker("w0").Signal(SIGKILL);
+  cluster.StartWorker("w0");
+  cluster.Await(id, [](const v1::Job& job) {
+    return job.generation() == 2 && job.state() == v1::JOB_STATE_RUNNING &&
+           job.progress().updates() > 0;
+  });
+  const v1::Worker worker = cluster.AwaitWorker("w1", v1::WORKER_STATE_BUSY);
+  cluster.KillCoordinator();
+  CopyStore(store, store + "/newer");
+
+  CopyStore(store + "/older", store);
+  cluster.StartCoordinator();
+  const auto is_refused = [&] {
+    const std::vector<std::string> types = cluster.EventTypes(id);
+    return std::count(types.begin(), types.end(), "StoreIsOlder") == 1;
+  };
+  Poll("the coordinator sees that its store is older", is_refused);
+  const std::string metrics = worker.info().metrics_address();
+  const std::string series =
+      absl::StrCat("paci_updates_total{job=\"", id, "\",stage=\"", worker.stage(), "\"}");
+  const double before = Sample(HttpGet(metrics, "/metrics"), series);
+  Poll("five more updates",
+       [&] { return Sample(HttpGet(metrics, "/metrics"), series) >= before + 5; });
+  EXPECT_TRUE(is_refused()) << "said more than once";
+  EXPECT_EQ(cluster.Get(id).generation(), 1);
+  EXPECT_NE(cluster.Pacictl({"pause", id}).code, 0);
+
+  cluster.KillCoordinator();
+  CopyStore(store + "/newer", store);
+  cluster.StartCoordinator();
+  ExpectEveryUpdateOnce(cluster.AwaitCompletion(id), 400);
+  EXPECT_EQ(cluster.Get(id).generation(), 2);
 }
 
 }  // namespace

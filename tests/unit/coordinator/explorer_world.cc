@@ -136,75 +136,74 @@ std::vector<Move> ExplorerWorld::Moves() const {
 }
 
 void ExplorerWorld::Apply(const Move& move) {
-  Process& process = processes_[move.worker];
   const ExplorerDisk::Name newest = NewestKnown();
-  const bool is_connected = process.stream != 0 && !process.is_dead;
-  if (IsFault(move.kind) && is_connected) {
-    // Whatever befalls it, it has been heard of just now.
-    Change().OnMessage(process.stream, Heartbeat(), now_);
+  if (IsFault(move.kind)) {
+    Suffer(move);
+    CarryOut(Outcome::kLives);
+  } else {
+    Happen(move);
   }
-  switch (move.kind) {
-    case MoveKind::kThaw:
-      process.is_frozen = false;
-      break;
-    case MoveKind::kDial:
-      Dial(move.worker);
-      break;
-    case MoveKind::kExecute:
-      Execute(process);
-      break;
-    case MoveKind::kHear:
-      Hear(process, Outcome::kLives);
-      break;
-    case MoveKind::kHearAndDie:
-      Hear(process, Outcome::kDies);
-      break;
-    case MoveKind::kNeighbour:
-      Fail(process, absl::UnavailableError("a neighbour is gone"));
-      break;
-    case MoveKind::kWritePart:
-      WritePart(process);
-      break;
-    case MoveKind::kTrain:
-      Train(*process.session);
-      break;
-    case MoveKind::kPassTime:
-    case MoveKind::kBeSlow:
-      PassTime();
-      break;
-    case MoveKind::kKill: {
-      const uint32_t incarnation = process.incarnation + 1;
-      const StreamId stream = process.stream;
-      process = Process();
-      process.incarnation = incarnation;
-      if (is_connected) Change().OnStreamLost(stream, "its stream broke", now_);
-      break;
-    }
-    case MoveKind::kFreeze:
-      process.is_frozen = true;
-      break;
-    case MoveKind::kFail:
-      Fail(process, absl::InternalError("out of memory"));
-      break;
-    case MoveKind::kBreak:
-      Change().OnStreamLost(process.stream, "its stream broke", now_);
-      Lose(process);
-      break;
-    case MoveKind::kCut:
-      Lose(process);
-      break;
-    case MoveKind::kDie:
-      Restart();
-      break;
-    case MoveKind::kDamage:
-      disk_.Damage(newest);
-      break;
-  }
-  if (IsFault(move.kind)) CarryOut(Outcome::kLives);
   CheckOwners();
   if (move.kind != MoveKind::kDamage && NewestKnown().update < newest.update) {
     Break(absl::StrCat("the checkpoint of update ", newest.update,
                        ", the newest that the store knows, is not whole any more"));
+  }
+}
+
+void ExplorerWorld::Happen(const Move& move) {
+  Process& process = processes_[move.worker];
+  switch (move.kind) {
+    case MoveKind::kThaw:
+      process.is_frozen = false;
+      return;
+    case MoveKind::kDial:
+      return Dial(move.worker);
+    case MoveKind::kExecute:
+      return Execute(process);
+    case MoveKind::kHear:
+      return Hear(process, Outcome::kLives);
+    case MoveKind::kNeighbour:
+      return Fail(process, absl::UnavailableError("a neighbour is gone"));
+    case MoveKind::kWritePart:
+      return WritePart(process);
+    case MoveKind::kTrain:
+      return Train(*process.session);
+    default:
+      return PassTime();
+  }
+}
+
+void ExplorerWorld::Suffer(const Move& move) {
+  Process& process = processes_[move.worker];
+  const StreamId stream = process.is_dead ? 0 : process.stream;
+  // Whatever befalls it, it has been heard of just now.
+  if (stream != 0) Change().OnMessage(stream, Heartbeat(), now_);
+  switch (move.kind) {
+    case MoveKind::kKill: {
+      const uint32_t incarnation = process.incarnation + 1;
+      process = Process();
+      process.incarnation = incarnation;
+      if (stream != 0) Change().OnStreamLost(stream, "its stream broke", now_);
+      return;
+    }
+    case MoveKind::kFreeze:
+      process.is_frozen = true;
+      return;
+    case MoveKind::kFail:
+      return Fail(process, absl::InternalError("out of memory"));
+    case MoveKind::kBreak:
+      Change().OnStreamLost(stream, "its stream broke", now_);
+      return Lose(process);
+    case MoveKind::kCut:
+      return Lose(process);
+    case MoveKind::kHearAndDie:
+      return Hear(process, Outcome::kDies);
+    case MoveKind::kDie:
+      return Restart();
+    case MoveKind::kDamage:
+      return disk_.Damage(NewestKnown());
+    default:
+      return PassTime();
   }
 }
 

@@ -95,7 +95,8 @@ class ExplorerWorld {
   enum class Outcome { kLives, kDies };
 
   // explorer_world.cc
-  void AddFaults(std::vector<Move>& moves) const;
+  void Happen(const Move& move);
+  void Suffer(const Move& move);  // a fault
   void Hear(Process& process, Outcome outcome);
   void PassTime();
   // When, and whether it is about a command.
