@@ -124,6 +124,10 @@ void ClusterModel::Settle() {
     Tick(absl::Milliseconds(500));
     Check();
   }
+  CheckTheEnd();
+}
+
+void ClusterModel::CheckTheEnd() {
   for (const v1::Job& job : controller_->List()) {
     if (IsEnded(job.state())) continue;
     if (WantedStages(job) > processes_.size()) continue;

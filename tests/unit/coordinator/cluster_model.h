@@ -78,6 +78,7 @@ class ClusterModel {
   void CheckPartition(const v1::PrepareStage& command);
   void CheckStages(const v1::Job& job);
   void Check();
+  void CheckTheEnd();
   void Break(const std::string& claim) {
     if (broken_.empty()) broken_ = claim;
   }
