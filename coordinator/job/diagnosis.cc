@@ -46,7 +46,7 @@ struct Awaited {
 };
 
 std::string SecondsText(double seconds) {
-  return absl::StrFormat(seconds < 10 ? "%.1f s" : "%.0f s", seconds);
+  return seconds < 10 ? absl::StrFormat("%.1f s", seconds) : absl::StrFormat("%.0f s", seconds);
 }
 
 bool IsIn(v1::SpanKind kind, std::initializer_list<v1::SpanKind> kinds) {
