@@ -17,8 +17,9 @@ BIN = pathlib.Path(os.environ.get("PACI_BIN", ROOT / "build" / "bin"))
 
 
 class Cluster:
-    def __init__(self, workers: int, folder: pathlib.Path):
+    def __init__(self, workers: int, folder: pathlib.Path, worker_flags: tuple[str, ...] = ()):
         self.folder = folder
+        self.worker_flags = worker_flags
         self.processes: list[subprocess.Popen] = []
         try:
             self._start_all(workers)
@@ -34,7 +35,8 @@ class Cluster:
         lines = dict(line.split("=", 1) for line in ports.read_text().split())
         self.address = lines["rpc"]
         for i in range(workers):
-            self._start(f"worker-{i}", "paci-worker", "--coordinator", self.address, "--name", f"worker-{i}")
+            self._start(f"worker-{i}", "paci-worker", "--coordinator", self.address, "--name", f"worker-{i}",
+                        *self.worker_flags)
         self._await(lambda: len(self.ctl("workers").get("workers", [])) == workers, f"{workers} workers")
 
     def _start(self, name: str, program: str, *arguments: str) -> None:
@@ -85,12 +87,12 @@ def sets(settings: dict[str, object]) -> list[str]:
 
 
 @contextlib.contextmanager
-def cluster(workers: int) -> Iterator[Cluster]:
+def cluster(workers: int, *worker_flags: str) -> Iterator[Cluster]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="paci-bench-"))
     running = None
     try:
-        running = Cluster(workers, folder)
+        running = Cluster(workers, folder, worker_flags)
         yield running
     finally:
         if running is not None:
