@@ -4,7 +4,7 @@ Without checkpoints, and with one every EVERY updates, drained and running, in t
 two updates with as many checkpoints between them as there are, and of it the cost of one checkpoint in updates. From the
 workers' logs: how long a checkpoint held its stage up (the write before, and the copy), and how long its write took.
 
-usage: checkpoints.py [--json FILE] [--repeats R] [--every E] [--updates U]
+usage: checkpoints.py [--json FILE] [--repeats R] [--every E] [--updates U] [--micro-batch M]
 """
 import argparse
 import re
@@ -26,19 +26,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--every", type=int, default=4)
     parser.add_argument("--updates", type=int, default=16)
+    parser.add_argument("--micro-batch", type=int, default=4)
     options = parser.parse_args()
     runs: dict[str, list[dict]] = {name: [] for name in VARIANTS}
     parts: list[dict] = []
     for _ in range(options.repeats):
         for name, settings in VARIANTS.items():
-            with cluster(STAGES) as running:
-                runs[name].append(train(running, settings, options.every, options.updates))
+            with cluster(STAGES, worker_flags=("--log-level", "info")) as running:
+                runs[name].append(train(running, settings, options))
                 parts += written(running)
     # Between the points of updates `every` and the last lie those of the first and up to the last but one.
     checkpoints = options.updates // options.every - 1
     update_seconds = median([run["update_seconds"] for run in runs["none"]])
     result: dict = {"machine": machine(), "stages": STAGES, "every": options.every, "updates": options.updates,
-                    "repeats": options.repeats, "update_seconds": update_seconds,
+                    "micro_batch": options.micro_batch, "repeats": options.repeats, "update_seconds": update_seconds,
                     "part": {key: median([part[key] for part in parts]) for key in parts[0]}, "runs": {}}
     for name, group in runs.items():
         # Against the run without of the same turn.
@@ -55,14 +56,15 @@ def main() -> None:
            ["checkpoints", "tokens/s", "cost of one, in updates"], options.json)
 
 
-def train(running: Cluster, settings: dict[str, object], every: int, updates: int) -> dict:
+def train(running: Cluster, settings: dict[str, object], options: argparse.Namespace) -> dict:
     if settings:
-        settings = settings | {"checkpoint.dir": running.folder / "checkpoints", "checkpoint.every": every,
+        settings = settings | {"checkpoint.dir": running.folder / "checkpoints", "checkpoint.every": options.every,
                                "checkpoint.keep": 1}
     data, _ = kjv()
     job = running.run_job(ROOT / "bench" / "pipeline.yaml", settings | {
-        "data.train": data, "pipeline.stages": STAGES, "pipeline.partition": "[5,5]", "train.updates": updates})
-    speed = tokens_per_second(job, every)
+        "data.train": data, "pipeline.stages": STAGES, "pipeline.partition": "[5,5]",
+        "pipeline.micro_batch": options.micro_batch, "train.updates": options.updates})
+    speed = tokens_per_second(job, options.every)
     spec = job["spec"]
     tokens = spec["pipeline"]["accumulation"] * spec["pipeline"]["micro_batch"] * spec["model"]["context"]
     return {"tokens_per_second": speed, "update_seconds": tokens / speed}

@@ -17,9 +17,11 @@ BIN = pathlib.Path(os.environ.get("PACI_BIN", ROOT / "build" / "bin"))
 
 
 class Cluster:
-    def __init__(self, workers: int, folder: pathlib.Path, coordinator_flags: tuple[str, ...] = ()):
+    def __init__(self, workers: int, folder: pathlib.Path, coordinator_flags: tuple[str, ...] = (),
+                 worker_flags: tuple[str, ...] = ()):
         self.folder = folder
         self.coordinator_flags = coordinator_flags
+        self.worker_flags = worker_flags
         self.processes: list[subprocess.Popen] = []
         self.workers: dict[str, subprocess.Popen] = {}  # by name
         try:
@@ -45,7 +47,8 @@ class Cluster:
         return self.processes[-1]
 
     def start_worker(self, name: str) -> None:
-        self.workers[name] = self._start(name, "paci-worker", "--coordinator", self.address, "--name", name)
+        self.workers[name] = self._start(
+            name, "paci-worker", "--coordinator", self.address, "--name", name, *self.worker_flags)
 
     def kill_worker(self, name: str) -> float:
         """SIGKILL. Returns when, in seconds of Unix time."""
@@ -111,12 +114,12 @@ def sets(settings: dict[str, object]) -> list[str]:
 
 
 @contextlib.contextmanager
-def cluster(workers: int, *coordinator_flags: str) -> Iterator[Cluster]:
+def cluster(workers: int, *coordinator_flags: str, worker_flags: tuple[str, ...] = ()) -> Iterator[Cluster]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="paci-bench-"))
     running = None
     try:
-        running = Cluster(workers, folder, coordinator_flags)
+        running = Cluster(workers, folder, coordinator_flags, worker_flags)
         yield running
     finally:
         if running is not None:

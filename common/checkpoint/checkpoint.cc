@@ -28,14 +28,6 @@ absl::Status WriteUnitFile(const std::string& directory, uint64_t update, const 
   return absl::OkStatus();
 }
 
-// What is of no use without the rest, so that a full disk has the room for the next attempt.
-void RemoveFiles(const std::string& directory, const v1::CheckpointPart& part) {
-  for (const v1::CheckpointFile& file : part.files()) {
-    std::error_code ignored;
-    fs::remove(absl::StrCat(directory, "/", file.path()), ignored);
-  }
-}
-
 absl::Status CheckSizes(const std::string& directory, absl::Span<const v1::CheckpointFile> files) {
   for (const v1::CheckpointFile& file : files) {
     const std::string path = absl::StrCat(directory, "/", file.path());
@@ -141,11 +133,19 @@ absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint6
                               unit.optimizer, part);
     }
     if (!written.ok()) {
-      RemoveFiles(directory, part);
+      RemovePart(directory, part);
       return written;
     }
   }
   return part;
+}
+
+void RemovePart(const std::string& directory, const v1::CheckpointPart& part) {
+  std::error_code ignored;
+  for (const v1::CheckpointFile& file : part.files()) {
+    fs::remove(absl::StrCat(directory, "/", file.path()), ignored);
+  }
+  fs::remove(directory, ignored);  // if it is empty now
 }
 
 absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint& command) {

@@ -34,6 +34,10 @@ struct UnitTensors {
 absl::StatusOr<v1::CheckpointPart> WritePart(const std::string& directory, uint64_t update,
                                              absl::Span<const UnitTensors> units);
 
+// Removes the files of a part, as far as that goes, and the folder when nothing is left in it: what
+// is of no use without the rest, so that a full disk has the room for the next attempt.
+void RemovePart(const std::string& directory, const v1::CheckpointPart& part);
+
 // Makes the checkpoint of `command` visible, then applies `spec.checkpoint.keep` (retention.h).
 // Again: no change. FAILED_PRECONDITION: a file is missing, has another size, or a unit has no
 // weights.

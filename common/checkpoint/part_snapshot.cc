@@ -1,7 +1,10 @@
 #include "common/checkpoint/part_snapshot.h"
 
 #include <cstring>
+#include <filesystem>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace paci {
 namespace {
@@ -31,8 +34,26 @@ void PartSnapshot::Take(uint64_t update, std::vector<UnitTensors> units) {
   });
 }
 
-absl::StatusOr<v1::CheckpointPart> PartSnapshot::Write(const std::string& directory) const {
-  return WritePart(directory, update_, units_);
+absl::StatusOr<v1::CheckpointPart> PartSnapshot::Write(const std::string& directory,
+                                                       uint64_t settled_update) {
+  RemoveGivenUp(settled_update);
+  absl::StatusOr<v1::CheckpointPart> part = WritePart(directory, update_, units_);
+  if (part.ok()) written_.push_back({directory, *part});
+  return part;
+}
+
+void PartSnapshot::RemoveGivenUp(uint64_t settled_update) {
+  std::vector<Written> open;
+  for (Written& written : written_) {
+    std::error_code ignored;
+    if (written.part.update() > settled_update) {
+      open.push_back(std::move(written));
+    } else if (!std::filesystem::exists(absl::StrCat(written.directory, "/", kManifestName),
+                                        ignored)) {
+      RemovePart(written.directory, written.part);
+    }
+  }
+  written_ = std::move(open);
 }
 
 }  // namespace paci

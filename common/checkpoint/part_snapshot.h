@@ -18,12 +18,20 @@ class PartSnapshot {
   // Copies the bytes that `units` refer to: the state after `update` updates. Throws
   // std::bad_alloc.
   void Take(uint64_t update, std::vector<UnitTensors> units);
-  // WritePart of the last Take, any number of times.
-  absl::StatusOr<v1::CheckpointPart> Write(const std::string& directory) const;
+  // WritePart of the last Take. What earlier calls wrote for updates up to `settled_update`, each
+  // committed or given up, goes first if its folder has no manifest: no checkpoint will have it.
+  absl::StatusOr<v1::CheckpointPart> Write(const std::string& directory, uint64_t settled_update);
 
   uint64_t update() const { return update_; }
 
  private:
+  void RemoveGivenUp(uint64_t settled_update);
+
+  struct Written {
+    std::string directory;
+    v1::CheckpointPart part;
+  };
+  std::vector<Written> written_;  // of updates that were not settled when last asked
   uint64_t update_ = 0;
   std::vector<UnitTensors> units_;  // their bytes are in buffer_
   std::vector<std::byte> buffer_;

@@ -43,7 +43,7 @@ class WatchedCompute final : public StageCompute {
     snapshot_update_ = update;
     return watch_({ActionKind::kCheckpoint, checkpoints_++});
   }
-  absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override {
+  absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t) override {
     if (watch_write_ == nullptr) return v1::CheckpointPart();
     if (absl::Status seen = watch_write_(snapshot_update_); !seen.ok()) return seen;
     return v1::CheckpointPart();

@@ -186,11 +186,11 @@ class TorchCompute final : public StageCompute {
       return absl::OkStatus();
     });
   }
-  absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override {
+  absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t settled_update) override {
     const auto update = static_cast<int64_t>(snapshot_.update());
     return Guarded("the checkpoint of update ", update, [&] {
       return snapshot_.Write(
-          CheckpointDirectory(spec_, job_id_, {snapshot_.update(), generation_}));
+          CheckpointDirectory(spec_, job_id_, {snapshot_.update(), generation_}), settled_update);
     });
   }
 

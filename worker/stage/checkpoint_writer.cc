@@ -43,7 +43,7 @@ void CheckpointWriter::Await() {
 
 void CheckpointWriter::Write(int64_t update, const Stall& stall) {
   const Clock::time_point begun = Clock::now();
-  absl::StatusOr<v1::CheckpointPart> part = compute_->WriteSnapshot();
+  absl::StatusOr<v1::CheckpointPart> part = compute_->WriteSnapshot(monitor_->settled_update());
   if (part.ok()) {
     LogInfo("wrote a part of a checkpoint",
             {{"update", update},

@@ -76,9 +76,10 @@ class StageCompute {
   // Copies this stage's layers as they are after `update` updates, with all that a checkpoint keeps
   // of them, into a buffer that stays for the next. Not during WriteSnapshot.
   virtual absl::Status Snapshot(int64_t update) = 0;
-  // Writes the last Snapshot, durably; the manifest is not its business. The one call that comes on
-  // another thread ("paci-checkpoint"), beside all the others but Snapshot.
-  virtual absl::StatusOr<v1::CheckpointPart> WriteSnapshot() = 0;
+  // Writes the last Snapshot, durably; the manifest is not its business. First removes what earlier
+  // calls wrote for checkpoints up to `settled_update` that have none: they were given up. The one
+  // call that comes on another thread ("paci-checkpoint"), beside all the others but Snapshot.
+  virtual absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t settled_update) = 0;
 
   // Bytes that the weight policy holds beside the weights.
   virtual uint64_t policy_bytes() const { return 0; }

@@ -92,7 +92,7 @@ class EmulatedCompute final : public StageCompute {
   double TakeEvaluationLoss() override { return 0; }
 
   absl::Status Snapshot(int64_t) override { return HasNoWeights(); }
-  absl::StatusOr<v1::CheckpointPart> WriteSnapshot() override { return HasNoWeights(); }
+  absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t) override { return HasNoWeights(); }
 
   absl::Span<const float> WeightSample() override { return {}; }
 

@@ -168,6 +168,12 @@ void StageMonitor::OnSettled(uint64_t update) {
   const auto is_committed = [update](const v1::CheckpointPart& p) { return p.update() <= update; };
   checkpoints_.erase(std::remove_if(checkpoints_.begin(), checkpoints_.end(), is_committed),
                      checkpoints_.end());
+  settled_update_ = std::max(settled_update_, update);
+}
+
+uint64_t StageMonitor::settled_update() const {
+  absl::MutexLock lock(&mutex_);
+  return settled_update_;
 }
 
 }  // namespace paci

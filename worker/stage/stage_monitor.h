@@ -66,6 +66,8 @@ class StageMonitor {
   void OnReportStored(uint64_t sequence);
   // Checkpoints up to `update` are committed or given up: their parts need not be said again.
   void OnSettled(uint64_t update);
+  // The newest of them; 0: none.
+  uint64_t settled_update() const;
 
  private:
   // Keeps a report well below a message's limit of 4 MiB.
@@ -84,6 +86,7 @@ class StageMonitor {
   // (report, points ever made up to it) of each report that is not acknowledged.
   std::deque<std::pair<uint64_t, uint64_t>> reported_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::CheckpointPart> checkpoints_ ABSL_GUARDED_BY(mutex_);
+  uint64_t settled_update_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace paci

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <iterator>
 #include <utility>
 
@@ -75,12 +76,17 @@ std::string FileOf(pid_t child, int descriptor) {
   return readlink(link.c_str(), path, sizeof(path) - 1) < 0 ? "?" : path;
 }
 
-std::string PathOf(pid_t child, const __ptrace_syscall_info& info, int descriptor, int path) {
+std::string RawPathOf(pid_t child, const __ptrace_syscall_info& info, int descriptor, int path) {
   const std::string text = path == kNone ? "" : ReadText(child, info.entry.args[path]);
   if (descriptor == kNone || (!text.empty() && text[0] == '/')) return text;
   const int fd = static_cast<int>(info.entry.args[descriptor]);
   if (fd == AT_FDCWD) return text;
   return text.empty() ? FileOf(child, fd) : absl::StrCat(FileOf(child, fd), "/", text);
+}
+
+// Normal, so that a path and a descriptor of one file are equal.
+std::string PathOf(pid_t child, const __ptrace_syscall_info& info, int descriptor, int path) {
+  return std::filesystem::path(RawPathOf(child, info, descriptor, path)).lexically_normal();
 }
 
 // The file call that the stopped child is about to make.
