@@ -18,7 +18,7 @@ namespace paci {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr uint64_t kUpdates = 3;
+constexpr uint64_t kUpdates = 4;
 constexpr uint32_t kKeep = 2;
 
 class CrashCalls : public ::testing::Test {
@@ -97,7 +97,7 @@ TEST_F(CrashCalls, AtEveryOneOfThemTheCheckpointsBeforeStayAndTheNextAttemptSucc
     // The job goes on from the newest that it knows, and does the one after it again.
     ASSERT_TRUE(WriteAndCommit(*committed_ + 1));
     ASSERT_EQ(VerifyCheckpoint(checkpoint_.Directory(*committed_ + 1)), absl::OkStatus());
-    ASSERT_EQ(Complete().size(), std::min<uint64_t>(kKeep, *committed_ + 1));
+    ASSERT_EQ(Complete().size(), std::min<uint64_t>(kKeep + 1, *committed_ + 1));
   }
   EXPECT_EQ(*committed_, kUpdates);
   EXPECT_GT(kills, kUpdates * kFilesOfACheckpoint * 5);
