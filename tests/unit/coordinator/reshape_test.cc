@@ -1,14 +1,13 @@
 #include "coordinator/job/reshape.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/coordinator/small_spec.h"
 
 namespace paci {
 namespace {
 
-using testing::HasSubstr;
 using Kind = PlacingDecision::Kind;
 
 v1::Job CheckpointedJob(uint32_t min_stages, uint32_t wanted = 0) {
