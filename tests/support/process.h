@@ -33,7 +33,6 @@ class Process {
   void Signal(int signal);
   pid_t pid() const { return pid_; }  // -1: it has ended
   bool IsRunning();
-  pid_t pid() const { return pid_; }  // -1: it has ended
   // Until it ends; again: the same.
   CommandResult Wait();
   // What it wrote so far.
