@@ -100,6 +100,8 @@ TEST_F(RuntimeCheckpoint, AStoppedStageEndsItsWriteAndReportsIt) {
                              if (stage != 0 || update != 2) return absl::OkStatus();
                              is_writing.Notify();
                              is_stopped.WaitForNotification();
+                             // A run that did not wait would be over by then.
+                             for (int i = 0; i < 2000; ++i) std::this_thread::yield();
                              is_written = true;
                              return absl::OkStatus();
                            });
