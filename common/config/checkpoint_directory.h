@@ -1,9 +1,9 @@
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -19,7 +19,11 @@ struct CheckpointName {
   uint64_t update = 0;
   uint64_t generation = 0;  // that writes it
 
-  auto operator<=>(const CheckpointName&) const = default;
+  bool operator==(const CheckpointName&) const = default;
+  // The newer of two.
+  bool operator>(const CheckpointName& other) const {
+    return std::tie(update, generation) > std::tie(other.update, other.generation);
+  }
 };
 
 // Where a job's checkpoint lies, as the workers see it: <checkpoint.dir>/<job>/update-<8

@@ -110,7 +110,8 @@ TEST_F(BadInput, ACheckpointFolderThatCannotBeMadeFailsItsJobNamingIt) {
 
 TEST_F(BadInput, ARunThatDivergesSaysThatItSkippedUpdates) {
   const std::vector<std::string> settings = {"optimizer.lr=1e30", "optimizer.clip_norm=0",
-                                             "optimizer.warmup_updates=0"};
+                                             "optimizer.warmup_updates=0",
+                                             "recovery.max_skipped_updates=0"};
   const v1::Job job =
       cluster_.AwaitState(cluster_.Submit(job_file_, settings), v1::JOB_STATE_COMPLETED);
   EXPECT_THAT(job.reason(), HasSubstr(" skipped "));

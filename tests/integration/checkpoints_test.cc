@@ -24,7 +24,7 @@ using testing::HasSubstr;
 class SmallDisk {
  public:
   SmallDisk()
-      : error_(mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, "size=1600k") == 0 ? 0 : errno) {}
+      : error_(mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, "size=2400k") == 0 ? 0 : errno) {}
   ~SmallDisk() {
     if (error_ != 0) return;
     EXPECT_EQ(umount2(folder_.path().c_str(), MNT_DETACH), 0);
@@ -91,7 +91,7 @@ TEST(Checkpoints, AFullDiskCostsTheCheckpointNotTheJobWhichWritesTheNextWhenTher
   for (const auto& entry : std::filesystem::directory_iterator(disk.checkpoints() + "/" + id)) {
     if (entry.path() <= last.checkpoint()) ++left;
   }
-  EXPECT_LE(left, 1u);
+  EXPECT_LE(left, 2u) << "keep 1, and the one before";
 }
 
 }  // namespace

@@ -107,6 +107,9 @@ absl::Status StageLoop::Run() {
   absl::Status status = RunSchedule();
   if (!status.ok()) CloseChannels(status);
   Book(Activity::kOther);
+  if (state_.checkpoints > 0) {
+    spans_.Start(SpanOf(Action{ActionKind::kCheckpoint, state_.checkpoints - 1}), booked_);
+  }
   checkpoints_.Await();
   Book(Activity::kCheckpoint);
   return status;

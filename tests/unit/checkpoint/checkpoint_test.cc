@@ -34,7 +34,7 @@ class CheckpointTest : public ::testing::Test {
 TEST_F(CheckpointTest, WhatIsCommittedCanBeReadByUnit) {
   checkpoint_.Fill(0.25);
   ASSERT_EQ(checkpoint_.WriteAndCommit(20, 5), absl::OkStatus());
-  const std::string directory = checkpoint_.Directory(20);
+  const std::string directory = checkpoint_.Directory(20, 5);
   EXPECT_THAT(NamesIn(directory),
               ElementsAre("manifest.json", "unit-00000.optimizer.safetensors",
                           "unit-00000.weights.safetensors", "unit-00001.optimizer.safetensors",

@@ -174,7 +174,7 @@ TEST_F(CrashCalls, EveryFileIsSyncedThenNamedThenItsFolderSyncedAndTheManifestIs
   }
   EXPECT_EQ(counts["rename"], kUpdates * (kFilesOfACheckpoint + 1));
   EXPECT_EQ(durability.manifests(), kUpdates);
-  EXPECT_EQ(durability.removed_manifests(), kUpdates - kKeep);
+  EXPECT_EQ(durability.removed_manifests(), kUpdates - kKeep - 1);
 }
 
 }  // namespace

@@ -47,14 +47,12 @@ void ExpectViolation(const ExplorerSetup& setup, int faults, absl::string_view c
   EXPECT_FALSE(result.trace.empty());
 }
 
-TEST(Explorer, FindsAReportOfAnOlderGenerationThatIsTakenForANewOne) {
-  ExplorerSetup setup{.stages = 1, .workers = 2};
-  setup.alter_heard = [](v1::WorkerMessage& message, const v1::Job& job) {
-    v1::StageReport* report = message.has_hello() && message.hello().has_running()
-                                  ? message.mutable_hello()->mutable_running()
-                              : message.has_report() ? message.mutable_report()
-                                                     : nullptr;
-    if (report != nullptr) report->mutable_key()->set_generation(job.generation());
+TEST(Explorer, FindsAPartThatIsReportedBeforeItIsDurable) {
+  ExplorerSetup setup{.stages = 1, .workers = 2, .updates = 2};
+  setup.alter_heard = [](v1::WorkerMessage& message, const v1::Job&) {
+    if (!message.has_report()) return;
+    v1::StageReport& report = *message.mutable_report();
+    report.add_checkpoints()->set_update(report.status().updates() + 1);
   };
   ExpectViolation(setup, 1, "not every part of this generation is durable");
 }

@@ -170,8 +170,9 @@ TEST_F(OlderStore, TheUserMayOnlyCancelTheJobAndThenItsStagesAreReleased) {
   EXPECT_TRUE(controller_->Cancel("a-1", now_).ok());
   controller_->TakeEffects();
   const Effects effects = Hello(2, "w0", Key("a-1", 2, 0));
-  ASSERT_EQ(effects.messages.size(), 1);
+  ASSERT_EQ(effects.messages.size(), 2);
   EXPECT_TRUE(effects.messages[0].message.welcome().release_stage());
+  EXPECT_EQ(effects.messages[1].message.command().release_stage().key().generation(), 2);
 }
 
 TEST_F(OlderStore, ANewJobDoesNotTakeTheIdOfOneThatTheStoreHasNotComeTo) {

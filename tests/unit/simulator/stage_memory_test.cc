@@ -33,7 +33,9 @@ TEST(StageMemory, OfTheEmbeddingAndABlock) {
   EXPECT_EQ(memory.copies_bytes, 0);
   // Ids 2, the block 16 x 8 + 4 + 2, the output 8.
   EXPECT_EQ(memory.activations_bytes, 2 * (2 + 134 + 8) * 32);
-  EXPECT_EQ(memory.TotalBytes(), 4 * 4128 + 9216);
+  // Three frames, a block's MLP before and after GELU.
+  EXPECT_EQ(memory.working_bytes, (3 * 8 + 8 * 8) * 32);
+  EXPECT_EQ(memory.TotalBytes(), 4 * 4128 + 9216 + 2816);
 }
 
 TEST(StageMemory, OfABlockAndTheHead) {
