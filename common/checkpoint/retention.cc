@@ -57,11 +57,15 @@ void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id,
   uint32_t older_kept = 0;
   uint64_t last_kept = committed.update;
   for (const CheckpointName& name : CheckpointsOnDisk(spec, job_id)) {
-    const bool is_others = name.update > committed.update || name.generation > committed.generation;
-    if (is_others || name == committed) continue;
+    if (name == committed || name.generation > committed.generation) continue;
     const std::string directory = CheckpointDirectory(spec, job_id, name);
     std::error_code error;
     const bool is_complete = fs::exists(absl::StrCat(directory, "/", kManifestName), error);
+    if (name.update > committed.update) {
+      // Nobody ends what an earlier generation has begun.
+      if (!error && !is_complete && name.generation < committed.generation) Remove(directory);
+      continue;
+    }
     // Of one update, the newest generation's.
     const bool is_kept = error || (is_complete && name.update < last_kept &&
                                    older_kept < std::max(spec.checkpoint().keep(), 1u));

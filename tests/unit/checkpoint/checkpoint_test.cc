@@ -106,6 +106,7 @@ TEST_F(CheckpointTest, AnOlderGenerationTouchesNothingOfANewerOne) {
   EXPECT_EQ(OpenWeights(checkpoint_.Directory(3, 2), 0)->Find("weight")->bytes,
             BytesOf(std::vector<float>(100, 0.5F)));
   EXPECT_TRUE(fs::exists(checkpoint_.Directory(5, 2)));
+  ASSERT_TRUE(checkpoint_.Write(7, 0, 2, 1).ok());  // and dies
   // The newer one clears up what it left.
   ASSERT_EQ(checkpoint_.WriteAndCommit(6, 2), absl::OkStatus());
   EXPECT_THAT(NamesIn(JobFolder()),
