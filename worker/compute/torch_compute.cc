@@ -189,8 +189,8 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t settled_update) override {
     const auto update = static_cast<int64_t>(snapshot_.update());
     return Guarded("the checkpoint of update ", update, [&] {
-      return snapshot_.Write(
-          CheckpointDirectory(spec_, job_id_, {snapshot_.update(), generation_}), settled_update);
+      return snapshot_.Write(CheckpointDirectory(spec_, job_id_, {snapshot_.update(), generation_}),
+                             settled_update);
     });
   }
 
