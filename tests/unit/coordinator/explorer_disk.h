@@ -1,9 +1,9 @@
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "absl/status/status.h"
 
@@ -17,7 +17,10 @@ class ExplorerDisk {
   struct Name {
     uint64_t update = 0;
     uint64_t generation = 0;
-    auto operator<=>(const Name&) const = default;
+    bool operator==(const Name&) const = default;
+    bool operator<(const Name& other) const {
+      return std::tie(update, generation) < std::tie(other.update, other.generation);
+    }
   };
   struct Checkpoint {
     std::set<uint32_t> parts;  // stages whose files are there

@@ -20,7 +20,7 @@ void ExpectNoViolation(const ExplorerSetup& setup, const ExplorerBounds& bounds)
             << result.moves << " moves, up to " << result.depth << " deep, at most "
             << result.longest_end << " moves to the end\n";
   EXPECT_EQ(result.violation, "") << result.TraceText();
-  EXPECT_TRUE(result.violation != "" || result.is_exhaustive) << "the search gave up";
+  EXPECT_TRUE(!result.violation.empty() || result.is_exhaustive) << "the search gave up";
 }
 
 TEST(Explorer, OneStageTwoFaults) {
