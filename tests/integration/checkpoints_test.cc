@@ -17,9 +17,6 @@
 namespace paci {
 namespace {
 
-using testing::Contains;
-using testing::HasSubstr;
-
 // A file system of its own, of three checkpoints of the real job. Needs root.
 class SmallDisk {
  public:

@@ -17,7 +17,7 @@ class RuntimeCheckpoint : public ::testing::Test {
   void SetUp() override { ASSERT_TRUE(InitLogging("error", "text").ok()); }
 
   // A checkpoint every 2 of 8 updates.
-  static constexpr RuntimeShape kShape = {
+  static inline const RuntimeShape kShape = {
       .stages = 3, .accumulation = 2, .updates = 8, .checkpoint_every = 2};
 
   static std::vector<uint64_t> UpdatesOf(const v1::StageReport& report) {
