@@ -51,6 +51,11 @@ void AddArgument(const Argument& argument, CLI::App* app) {
   option->allow_extra_args(false);
   option->required(argument.is_required || (argument.is_positional() && !argument.is_optional));
   option->type_name(argument.placeholder);
+  if (argument.rejects_empty) {
+    option->check([](const std::string& value) {
+      return value.empty() ? std::string("is empty") : std::string();
+    });
+  }
   if (std::holds_alternative<uint32_t*>(argument.target) ||
       std::holds_alternative<uint64_t*>(argument.target)) {
     option->check(CheckWholeNumber);

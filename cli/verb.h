@@ -37,8 +37,9 @@ struct Argument {
   std::string placeholder;  // of an option's value: "SECONDS"
   std::string help;
   Target target;
-  bool is_required = false;  // of an option
-  bool is_optional = false;  // of a positional argument
+  bool is_required = false;    // of an option
+  bool is_optional = false;    // of a positional argument
+  bool rejects_empty = false;  // of an option: "" is an error
   Values values = Values::kAny;
 
   bool is_positional() const { return name[0] != '-'; }

@@ -76,7 +76,8 @@ Verb SubmitVerb() {
                        .placeholder = "CHECKPOINT",
                        .help = "Begin with its weights and optimizer state, at its update: JOB "
                                "(the newest), JOB@UPDATE, or a folder as the workers see it",
-                       .target = &options->resume_from});
+                       .target = &options->resume_from,
+                       .rejects_empty = true});
   arguments.push_back({.name = "--watch",
                        .help = "Then watch the job until it ends; Ctrl-C stops watching, not the "
                                "job",

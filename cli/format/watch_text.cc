@@ -124,8 +124,14 @@ std::string JobSummary(const v1::Job& job) {
                         absl::StrCat(LossText(progress.first_validation_loss()), " -> ",
                                      LossText(progress.last_validation_loss()), " nats a token"));
   }
-  if (job.has_finished() && seconds > 0 && progress.tokens() > 0) {
-    fields.emplace_back("Throughput", absl::StrCat(CountText(progress.tokens() / seconds),
+  // Without those of the job with whose checkpoint it began.
+  const double share_here =
+      progress.updates() > job.resumed_from().update()
+          ? 1 - static_cast<double>(job.resumed_from().update()) / progress.updates()
+          : 0;
+  const double tokens_here = progress.tokens() * share_here;
+  if (job.has_finished() && seconds > 0 && tokens_here > 0) {
+    fields.emplace_back("Throughput", absl::StrCat(CountText(tokens_here / seconds),
                                                    " tokens/s over the whole run"));
   }
   fields.emplace_back("Checkpoint", job.checkpoint());

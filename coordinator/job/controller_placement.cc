@@ -184,9 +184,15 @@ bool Controller::DecideCheckpoint(JobRecord& record, absl::Time now) {
                           index, " on worker ", stage.status.worker_name(),
                           " could not write its part: ", error),
              now);
-    if (commit.update() >= record.spec().train().updates()) {
-      FailStage(record, index, FailureKind::kOwnError,
-                absl::StrCat("it could not write its part of the last checkpoint: ", error), now);
+    if (commit.update() < record.spec().train().updates()) return true;
+    const std::string what =
+        absl::StrCat("it could not write its part of the last checkpoint: ", error);
+    FailStage(record, index, FailureKind::kOwnError, what, now);
+    // To train all of it again would most likely end the same way.
+    if (ResumePoint(record.job()) == nullptr) {
+      Change(record, JobTrigger::kFail,
+             absl::StrCat(DescribeFailure(record.failures), "; there is no earlier checkpoint"),
+             now);
     }
     return true;
   }

@@ -48,7 +48,13 @@ void SetUpdates(const v1::JobSpec& spec, uint64_t updates, v1::JobProgress& prog
 }
 
 void UpdateProgress(JobRecord& record, absl::Time now) {
-  if (record.stages.empty()) return;
+  // Not from what a stage said before the coordinator's last start, nor before the first report of
+  // a generation, which need not have begun at the beginning.
+  const auto is_unheard = [](const StageRecord& stage) { return stage.report_sequence == 0; };
+  if (record.stages.empty() ||
+      std::any_of(record.stages.begin(), record.stages.end(), is_unheard)) {
+    return;
+  }
   uint64_t updates = UINT64_MAX;
   uint64_t micro_batches = UINT64_MAX;
   for (const StageRecord& stage : record.stages) {
@@ -59,10 +65,6 @@ void UpdateProgress(JobRecord& record, absl::Time now) {
   v1::JobProgress& progress = *record.job().mutable_progress();
   SetUpdates(spec, updates, progress);
 
-  // The rate is of what all stages say now, not of what one of them said before the coordinator's
-  // last start.
-  const auto is_awaited = [](const StageRecord& stage) { return stage.is_awaited; };
-  if (std::any_of(record.stages.begin(), record.stages.end(), is_awaited)) return;
   const uint64_t tokens_begun = micro_batches * TokensPerMicroBatch(spec);
   const uint64_t tokens_in_all = spec.train().updates() * TokensPerUpdate(spec);
   record.token_rate.Add(now, tokens_begun);
