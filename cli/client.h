@@ -39,7 +39,13 @@ class Client {
     return response;
   }
 
-  // The same for an answer that is a stream, to its end.
+  absl::StatusOr<v1::Job> GetJob(const std::string& job_id) {
+    v1::GetJobRequest request;
+    request.set_job_id(job_id);
+    return Call(&v1::JobService::StubInterface::GetJob, request);
+  }
+
+  // As Call, for an answer that is a stream, to its end.
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<std::vector<Response>> CallForAll(
       std::unique_ptr<grpc::ClientReaderInterface<Response>> (Stub::*method)(grpc::ClientContext*,

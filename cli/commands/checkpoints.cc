@@ -29,9 +29,7 @@ absl::StatusOr<std::string> Document(const v1::Job& job, Format format) {
 absl::Status Checkpoints(const Context& context, const std::string& job_id) {
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  v1::GetJobRequest get;
-  get.set_job_id(job_id);
-  const auto job = client->Call(&Jobs::GetJob, get);
+  const auto job = client->GetJob(job_id);
   if (!job.ok()) return job.status();
   if (context.globals.format == Format::kTable) {
     context.streams.out << CheckpointTable(*job, absl::Now());

@@ -11,9 +11,7 @@ namespace {
 absl::Status Describe(const Context& context, const std::string& job_id) {
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  v1::GetJobRequest get;
-  get.set_job_id(job_id);
-  const auto job = client->Call(&Jobs::GetJob, get);
+  const auto job = client->GetJob(job_id);
   if (!job.ok()) return job.status();
   v1::ListEventsResponse events;
   if (context.globals.format == Format::kTable) {

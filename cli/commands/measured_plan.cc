@@ -21,9 +21,7 @@ absl::StatusOr<v1::JobSpec> TakeMeasuredCosts(const Context& context, const std:
                                               const SpecSource& source, PlanRequest& request) {
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  v1::GetJobRequest get;
-  get.set_job_id(job_id);
-  const auto job = client->Call(&Jobs::GetJob, get);
+  const auto job = client->GetJob(job_id);
   if (!job.ok()) return job.status();
   absl::StatusOr<UnitSeconds> measured = SecondsMeasuredBy(*job);
   if (!measured.ok()) return measured.status();

@@ -53,9 +53,7 @@ absl::StatusOr<v1::Checkpoint> FindResumePoint(const std::string& name, Client& 
     return absl::InvalidArgumentError(absl::StrCat("--resume-from ", name, ": \"", parts[1],
                                                    "\" is no update; expected JOB@NUMBER"));
   }
-  v1::GetJobRequest get;
-  get.set_job_id(parts[0]);
-  const auto job = client.Call(&Jobs::GetJob, get);
+  const auto job = client.GetJob(parts[0]);
   if (!job.ok()) return job.status();
   return OfJob(*job, update);
 }

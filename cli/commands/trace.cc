@@ -51,9 +51,7 @@ absl::StatusOr<JobTrace> Take(const Context& context, const v1::TraceJobRequest&
   // Who cannot be reached, or hangs, is known of before the patience for a whole window is needed.
   absl::StatusOr<Client> client = Client::Create(context.globals);
   if (!client.ok()) return client.status();
-  v1::GetJobRequest get;
-  get.set_job_id(request.job_id());
-  const auto job = client->Call(&Jobs::GetJob, get);
+  const auto job = client->GetJob(request.job_id());
   if (!job.ok()) return job.status();
   client = Client::Create(context.globals, nullptr, kTraceDeadline);
   if (!client.ok()) return client.status();

@@ -106,16 +106,27 @@ absl::Status VerifyFile(const std::string& path, const v1::CheckpointFile& expec
 }
 
 template <typename Predicate>
-absl::Status VerifyFiles(const std::string& directory, const Predicate& is_wanted) {
+absl::StatusOr<std::vector<BadFile>> FindBadFilesIf(const std::string& directory,
+                                                    const Predicate& is_wanted) {
   const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
   if (!manifest.ok()) return manifest.status();
+  std::vector<BadFile> bad;
   for (const v1::CheckpointFile& file : manifest->files) {
     if (!is_wanted(file)) continue;
-    const absl::Status valid = VerifyFile(absl::StrCat(directory, "/", file.path()), file);
-    if (!valid.ok()) return valid;
+    absl::Status valid = VerifyFile(absl::StrCat(directory, "/", file.path()), file);
+    if (!valid.ok()) bad.push_back({ParseUnitFileName(file.path())->unit, std::move(valid)});
   }
-  return absl::OkStatus();
+  return bad;
 }
+
+template <typename Predicate>
+absl::Status VerifyFiles(const std::string& directory, const Predicate& is_wanted) {
+  const absl::StatusOr<std::vector<BadFile>> bad = FindBadFilesIf(directory, is_wanted);
+  if (!bad.ok()) return bad.status();
+  return bad->empty() ? absl::OkStatus() : bad->front().status;
+}
+
+bool IsAny(const v1::CheckpointFile& /*file*/) { return true; }
 
 }  // namespace
 
@@ -196,18 +207,11 @@ absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& check
 }
 
 absl::StatusOr<std::vector<BadFile>> FindBadFiles(const std::string& directory) {
-  const absl::StatusOr<Manifest> manifest = ReadManifest(directory);
-  if (!manifest.ok()) return manifest.status();
-  std::vector<BadFile> bad;
-  for (const v1::CheckpointFile& file : manifest->files) {
-    absl::Status valid = VerifyFile(absl::StrCat(directory, "/", file.path()), file);
-    if (!valid.ok()) bad.push_back({ParseUnitFileName(file.path())->unit, std::move(valid)});
-  }
-  return bad;
+  return FindBadFilesIf(directory, IsAny);
 }
 
 absl::Status VerifyCheckpoint(const std::string& directory) {
-  return VerifyFiles(directory, [](const v1::CheckpointFile&) { return true; });
+  return VerifyFiles(directory, IsAny);
 }
 
 absl::Status VerifyWeights(const std::string& directory) {

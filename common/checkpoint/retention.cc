@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -30,7 +29,7 @@ std::vector<CheckpointName> CheckpointsOnDisk(const v1::JobSpec& spec, const std
     const bool is_folder = i->symlink_status().type() == fs::file_type::directory;
     if (name && is_folder) names.push_back(*name);
   }
-  std::sort(names.begin(), names.end(), std::greater<>());
+  std::sort(names.rbegin(), names.rend());
   return names;
 }
 

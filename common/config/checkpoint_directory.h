@@ -20,9 +20,9 @@ struct CheckpointName {
   uint64_t generation = 0;  // that writes it
 
   bool operator==(const CheckpointName&) const = default;
-  // The newer of two.
-  bool operator>(const CheckpointName& other) const {
-    return std::tie(update, generation) > std::tie(other.update, other.generation);
+  // The older of two.
+  bool operator<(const CheckpointName& other) const {
+    return std::tie(update, generation) < std::tie(other.update, other.generation);
   }
 };
 

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <tuple>
 
 #include "absl/status/status.h"
+#include "common/config/checkpoint_directory.h"
 
 namespace paci {
 
@@ -14,14 +14,7 @@ namespace paci {
 // manifest. A plain value.
 class ExplorerDisk {
  public:
-  struct Name {
-    uint64_t update = 0;
-    uint64_t generation = 0;
-    bool operator==(const Name&) const = default;
-    bool operator<(const Name& other) const {
-      return std::tie(update, generation) < std::tie(other.update, other.generation);
-    }
-  };
+  using Name = CheckpointName;
   struct Checkpoint {
     std::set<uint32_t> parts;  // stages whose files are there
     bool has_manifest = false;
