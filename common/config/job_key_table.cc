@@ -250,6 +250,24 @@ constexpr JobKey kKeys[] = {
      "updates",
      "In a row that a stage may skip because a gradient is not finite; one more pauses the job. "
      "0: no limit."},
+    {"recovery.mode",
+     KeyType::kChoice,
+     Constant("exact"),
+     {},
+     "",
+     "`exact`: after a failure every stage goes back to the last checkpoint, and the run has the "
+     "bits of one that did not fail. `fast`: only the stages that failed do; the others keep their "
+     "weights, and drop the micro-batches that were in flight."},
+    {"recovery.replicate",
+     KeyType::kChoice,
+     Constant("none"),
+     {},
+     "",
+     "With mode `fast`. `neighbour`: each stage keeps a copy of its weights and optimizer state in "
+     "the memory of the next one, of the last in that of the first, from which a stage that failed "
+     "goes on."},
+    {"recovery.replicate_every", KeyType::kCount, Constant("1"), Between(1, 1000000), "updates",
+     "Between two copies."},
 };
 
 }  // namespace

@@ -219,6 +219,24 @@ std::string CheckpointsHaveAFolder(const v1::JobSpec& spec) {
       "or 0 here");
 }
 
+std::string FastRecoveryHasASource(const v1::JobSpec& spec) {
+  const v1::RecoverySpec& recovery = spec.recovery();
+  const bool has_source = !spec.checkpoint().dir().empty() ||
+                          recovery.replicate() == v1::REPLICATE_NEIGHBOUR || spec.has_emulation();
+  if (recovery.mode() != v1::RECOVERY_MODE_FAST || has_source) return "";
+  return "fast leaves a stage that failed nothing to go on from; expected checkpoint.dir, or "
+         "recovery.replicate neighbour, or exact here";
+}
+
+std::string CopiesAreForFastRecovery(const v1::JobSpec& spec) {
+  const v1::RecoverySpec& recovery = spec.recovery();
+  if (recovery.replicate() != v1::REPLICATE_NEIGHBOUR ||
+      recovery.mode() == v1::RECOVERY_MODE_FAST) {
+    return "";
+  }
+  return "copies at a neighbour are of use to recovery.mode fast only; expected that, or none here";
+}
+
 std::vector<JobRule> MakeRules() {
   return {
       {{"model.hidden", "model.heads"}, "`hidden` is divisible by `heads`.", HeadsDivideHidden},
@@ -283,6 +301,13 @@ std::vector<JobRule> MakeRules() {
       {{"checkpoint.every", "checkpoint.dir"},
        "`checkpoint.every` above 0 needs `checkpoint.dir`.",
        CheckpointsHaveAFolder},
+      {{"recovery.mode", "recovery.replicate", "checkpoint.dir"},
+       "`recovery.mode: fast` needs `checkpoint.dir` or `recovery.replicate: neighbour`, except "
+       "with an `emulation`.",
+       FastRecoveryHasASource},
+      {{"recovery.replicate", "recovery.mode"},
+       "`recovery.replicate: neighbour` needs `recovery.mode: fast`.",
+       CopiesAreForFastRecovery},
   };
 }
 

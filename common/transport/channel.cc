@@ -13,6 +13,8 @@ absl::string_view NameOf(FrameKind kind) {
       return "gradient";
     case FrameKind::kEvaluation:
       return "validation activation";
+    case FrameKind::kStateCopy:
+      return "part of a state's copy";
   }
   return "frame of an unknown kind";
 }

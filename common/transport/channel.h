@@ -22,13 +22,14 @@ enum class FrameKind : uint8_t {
   kActivation = 1,  // of a training micro-batch
   kGradient = 2,    // of a training micro-batch, with respect to the activation
   kEvaluation = 3,  // activation of a validation micro-batch
+  kStateCopy = 4,   // a part of a copy of a stage's state
 };
 
 // What a frame carries. The receiver always knows which tag comes next; any other is an error.
 struct FrameTag {
   FrameKind kind = FrameKind::kActivation;
   uint32_t chunk = 0;  // of the receiving stage's model chunks
-  uint64_t index = 0;  // of the micro-batch, counted over the run
+  uint64_t index = 0;  // of the micro-batch, counted over the run; of the parts, over the link
 
   bool operator==(const FrameTag&) const = default;
 };

@@ -16,12 +16,15 @@ class IoThread {
   ~IoThread();
 
   asio::io_context& context() { return context_; }
+  // Tasks run in the order of the calls, whatever thread these are on.
   void Post(std::function<void()> task);
   // Runs `task` on the thread and waits for its end; at once if this is the thread itself.
   void RunAndWait(std::function<void()> task);
 
  private:
-  asio::io_context context_{1};
+  // Not with the hint that one thread runs it: what that thread posts would then queue behind what
+  // others post later.
+  asio::io_context context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::thread thread_;
 };

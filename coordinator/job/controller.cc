@@ -46,7 +46,11 @@ void Controller::Adopt(JobRecord& record, absl::Time now) {
                    now);
   }
   record.job().mutable_progress()->set_tokens_per_second(0);
-  if (recovers) return;
+  if (recovers) {
+    // What its workers kept in memory is not gone on from any more.
+    const v1::Checkpoint* point = ResumePoint(record.job());
+    return ForgetAfter(record, point == nullptr ? 0 : point->update());
+  }
   for (StageRecord& stage : record.stages) {
     stage.is_started = true;
     stage.is_prepared = true;

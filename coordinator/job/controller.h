@@ -120,6 +120,8 @@ class Controller {
   // Releases the stages and forgets what was done after the newest checkpoint. The job is
   // Recovering and goes on as soon as it has `enough` workers.
   void GoBack(JobRecord& record, absl::string_view reason, uint32_t enough, absl::Time now);
+  // What was reported of updates after this one is computed again.
+  void ForgetAfter(JobRecord& record, uint64_t update);
   static void BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now);
   static PlacingDecision DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
                                          absl::Time now);
@@ -129,6 +131,16 @@ class Controller {
   // Makes a generation of `workers`, one a stage; their stages are as they are in `stages`.
   void BeginGeneration(JobRecord& record, const std::vector<WorkerRecord*>& workers,
                        std::vector<StageRecord> stages);
+
+  // controller_fast.cc: recovery.mode fast.
+  // Tells stages that still run to stop; whether there is one to wait for.
+  bool AwaitSurvivors(JobRecord& record, absl::Time now);
+  std::vector<StageRemains> RemainsOf(const JobRecord& record);
+  // Releases the stages that failed; the others wait for their next generation.
+  void KeepSurvivors(JobRecord& record, const FastRestart& fast, absl::string_view reason,
+                     absl::Time now);
+  // Whether the job goes on so, or waits to; else every stage goes back.
+  bool GoOnFast(JobRecord& record, const std::vector<WorkerRecord*>& free, absl::Time now);
 
   // controller_stages.cc: how many stages a job has.
   // Of Running, if a checkpoint was just committed and others than its workers are to go on.
@@ -154,6 +166,9 @@ class Controller {
   bool DecideCheckpoint(JobRecord& record, absl::Time now);
   void SendCommands(JobRecord& record, absl::Time now);
   void ReleaseStages(JobRecord& record, absl::string_view reason, absl::Time now);
+  void ReleaseStage(JobRecord& record, uint32_t stage, absl::string_view reason, absl::Time now);
+  // The worker that holds a stage of this generation; null: none.
+  WorkerRecord* HolderOf(const JobRecord& record, uint32_t stage);
   // Back to Pending, with nothing held.
   void Requeue(JobRecord& record, absl::string_view reason, absl::Time now);
 

@@ -80,6 +80,7 @@ bool Controller::FailIfDecided(JobRecord& record, absl::Time now) {
       std::any_of(record.stages.begin(), record.stages.end(),
                   [](const StageRecord& s) { return !s.is_attached && !s.is_awaited; });
   if (!IsConclusive(record.failures) && !has_all && !is_over && !is_explained) return false;
+  if (MayRestartFast(record.job()) && AwaitSurvivors(record, now)) return false;
   const bool is_conclusive = IsConclusive(record.failures);
   for (const StageRecord& stage : record.stages) {
     if (stage.is_attached || is_conclusive) continue;
@@ -87,7 +88,7 @@ bool Controller::FailIfDecided(JobRecord& record, absl::Time now) {
               stage.status.error()},
              record.failures);
   }
-  Recover(record, DecideRecovery(record.job(), record.failures, now), now);
+  Recover(record, DecideRecovery(record.job(), record.failures, RemainsOf(record), now), now);
   return true;
 }
 
@@ -224,27 +225,37 @@ void Controller::SendCommands(JobRecord& record, absl::Time now) {
 }
 
 void Controller::ReleaseStages(JobRecord& record, absl::string_view reason, absl::Time now) {
-  for (uint32_t i = 0; i < record.stages.size(); ++i) {
-    StageRecord& stage = record.stages[i];
-    stage.in_flight.reset();
-    stage.parts.clear();
-    stage.lost_deadline = absl::InfiniteFuture();
-    const v1::StageState state = stage.status.state();
-    if (state == v1::STAGE_STATE_PREPARING || state == v1::STAGE_STATE_READY ||
-        state == v1::STAGE_STATE_RUNNING) {
-      stage.status.set_state(v1::STAGE_STATE_STOPPED);
-    }
-    WorkerRecord* worker = registry_.Find(stage.status.worker_id());
-    const v1::StageKey key = record.Key(i);
-    if (worker == nullptr || !worker->holds || !IsSame(*worker->holds, key)) continue;
-    worker->holds.reset();
-    if (worker->is_connected()) Release(*worker, key, reason, now);
-  }
+  for (uint32_t i = 0; i < record.stages.size(); ++i) ReleaseStage(record, i, reason, now);
   record.secret.clear();
+}
+
+void Controller::ReleaseStage(JobRecord& record, uint32_t index, absl::string_view reason,
+                              absl::Time now) {
+  StageRecord& stage = record.stages[index];
+  stage.in_flight.reset();
+  stage.parts.clear();
+  stage.lost_deadline = absl::InfiniteFuture();
+  const v1::StageState state = stage.status.state();
+  if (state == v1::STAGE_STATE_PREPARING || state == v1::STAGE_STATE_READY ||
+      state == v1::STAGE_STATE_RUNNING) {
+    stage.status.set_state(v1::STAGE_STATE_STOPPED);
+  }
+  WorkerRecord* worker = HolderOf(record, index);
+  if (worker == nullptr) return;
+  worker->holds.reset();
+  if (worker->is_connected()) Release(*worker, record.Key(index), reason, now);
+}
+
+WorkerRecord* Controller::HolderOf(const JobRecord& record, uint32_t index) {
+  WorkerRecord* worker = registry_.Find(record.stages[index].status.worker_id());
+  const bool holds =
+      worker != nullptr && worker->holds && IsSame(*worker->holds, record.Key(index));
+  return holds ? worker : nullptr;
 }
 
 void Controller::Requeue(JobRecord& record, absl::string_view reason, absl::Time now) {
   ReleaseStages(record, reason, now);
+  record.fast.reset();
   record.stages.clear();
   BeginWaiting(record, WantedStages(record.job()), now);
   Change(record, JobTrigger::kRequeue, reason, now);

@@ -57,16 +57,21 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   // Not divided yet: nothing is to go on from.
   if (job.state() == v1::JOB_STATE_PLACING) return Requeue(record, decision.reason, now);
   Change(record, JobTrigger::kRecover, decision.reason, now);
+  if (decision.fast) return KeepSurvivors(record, *decision.fast, decision.reason, now);
   GoBack(record, decision.reason, std::min(record.StageCount(), WantedStages(job)), now);
 }
 
 void Controller::GoBack(JobRecord& record, absl::string_view reason, uint32_t enough,
                         absl::Time now) {
   ReleaseStages(record, reason, now);
+  record.fast.reset();
+  const v1::Checkpoint* point = ResumePoint(record.job());
+  ForgetAfter(record, point == nullptr ? 0 : point->update());
+  BeginWaiting(record, enough, now);
+}
+
+void Controller::ForgetAfter(JobRecord& record, uint64_t update) {
   v1::Job& job = record.job();
-  const v1::Checkpoint* point = ResumePoint(job);
-  const uint64_t update = point == nullptr ? 0 : point->update();
-  // What was reported of later updates is computed again.
   effects_.writes.cut_points.push_back({job.id(), update});
   record.stored.pending_commit.clear();
   record.stored.settled_update = update;
@@ -76,7 +81,6 @@ void Controller::GoBack(JobRecord& record, absl::string_view reason, uint32_t en
   progress.set_eta_seconds(0);
   record.failures.clear();
   record.failing_since = absl::InfiniteFuture();
-  BeginWaiting(record, enough, now);
 }
 
 void Controller::BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now) {
@@ -97,6 +101,7 @@ void Controller::PlaceRecoveringJobs(absl::Time now) {
     const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
     if (!recovers || !record.is_newer_at_workers.empty()) continue;
     const std::vector<WorkerRecord*> free = registry_.Free(record.spec().train().device());
+    if (record.fast && GoOnFast(record, free, now)) continue;
     const PlacingDecision decision =
         DecidePlacingOf(record, std::max(record.StageCount(), 1u), free.size(), now);
     if (decision.kind == PlacingDecision::Kind::kGoOn) {
@@ -121,8 +126,9 @@ void Controller::PlaceAgain(JobRecord& record, const std::vector<WorkerRecord*>&
     }
   }
   BeginGeneration(record, workers, std::move(stages));
-  std::string reason =
-      absl::StrCat(WhoHoldsWhat(record), "; they go on from ", PlaceToRestart(record.job()));
+  std::string reason = absl::StrCat(WhoHoldsWhat(record), "; they go on from ",
+                                    record.fast ? absl::StrCat("update ", record.fast->first_update)
+                                                : PlaceToRestart(record.job()));
   if (!decision.reason.empty()) absl::StrAppend(&reason, "; ", decision.reason);
   if (!is_divided) {
     const absl::StatusOr<std::string> divided = Divide(record);

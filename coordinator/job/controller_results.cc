@@ -144,6 +144,8 @@ void Controller::SettleCheckpoint(JobRecord& record, uint64_t update) {
 
 void Controller::FailStage(JobRecord& record, uint32_t index, FailureKind kind,
                            absl::string_view what, absl::Time now) {
+  // While it recovers, its stages are nobody's.
+  if (record.job().state() == v1::JOB_STATE_RECOVERING) return;
   StageRecord& stage = record.stages[index];
   const bool is_news = std::none_of(record.failures.begin(), record.failures.end(),
                                     [&](const FailureCause& c) { return c.stage == index; });

@@ -243,6 +243,8 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   MarkChanged(record);
   if (state == v1::STAGE_STATE_FAILED) {
     FailStage(record, index, ClassifyError(stage.status.error()), stage.status.error(), now);
+  } else if (state == v1::STAGE_STATE_STOPPED && stage.is_told_to_stop) {
+    FailStage(record, index, FailureKind::kConsequence, stage.status.error(), now);
   } else if (state == v1::STAGE_STATE_STOPPED) {
     FailStage(record, index, FailureKind::kWorkerLost,
               absl::StrCat("its worker stopped it: ", stage.status.error()), now);

@@ -25,6 +25,11 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
   prepare.set_connect_seconds(absl::ToDoubleSeconds(deadlines.connect));
   if (const v1::Checkpoint* point = ResumePoint(record.job())) {
     *prepare.mutable_resume_from() = *point;
+    prepare.set_first_update(point->update());
+  }
+  if (record.fast) {
+    prepare.set_first_update(record.fast->first_update);
+    prepare.set_inherits_generation(record.fast->generation);
   }
   for (size_t i = 0; i < record.stages.size(); ++i) {
     const v1::StageStatus& status = record.stages[i].status;
@@ -33,6 +38,7 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
     *assignment.mutable_chunks() = status.chunks();
     assignment.set_worker_id(status.worker_id());
     assignment.set_data_address(data_addresses[i]);
+    if (record.fast) assignment.set_state(record.fast->sources[i]);
   }
   return command;
 }
@@ -152,6 +158,8 @@ absl::string_view NameOf(const v1::Command& command) {
       return "CommitCheckpoint";
     case v1::Command::kGenerateText:
       return "GenerateText";
+    case v1::Command::kStopStage:
+      return "StopStage";
     case v1::Command::kLeave:
       return "Leave";
     case v1::Command::kSyncClock:

@@ -12,6 +12,7 @@
 #include "common/config/stage_key.h"
 #include "coordinator/job/effects.h"
 #include "coordinator/job/failure.h"
+#include "coordinator/job/fast_restart.h"
 #include "coordinator/job/movement.h"
 #include "coordinator/job/progress.h"
 #include "coordinator/job/stage_count.h"
@@ -28,9 +29,10 @@ struct CommandInFlight {
 
 // One stage of a placed job: what is known of it, and with that which command it needs next.
 struct StageRecord {
-  v1::StageStatus status;    // of its last report
-  bool is_attached = false;  // its worker's stream is up
-  bool is_awaited = false;   // not since the coordinator started, and there is time left
+  v1::StageStatus status;        // of its last report
+  bool is_attached = false;      // its worker's stream is up
+  bool is_told_to_stop = false;  // another stage failed, and this one is to keep its weights
+  bool is_awaited = false;       // not since the coordinator started, and there is time left
   absl::Time lost_deadline = absl::InfiniteFuture();  // not attached: then it has failed
   uint64_t report_sequence = 0;
   absl::Time reported = absl::InfinitePast();  // its last report came
@@ -57,6 +59,8 @@ struct JobRecord {
   // While it waits for workers to go on with, and how many stages it then has at once.
   absl::Time replacement_deadline = absl::InfiniteFuture();
   uint32_t enough_stages = 0;
+  // How this generation goes on, or the one that is made now, in recovery.mode fast.
+  std::optional<FastRestart> fast;
   bool has_new_checkpoint = false;  // committed, and nothing was decided about it yet
   // The store is older than what its workers run, as said here: nothing is decided about it any
   // more but its cancellation. Empty: it is not so.

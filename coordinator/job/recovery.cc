@@ -58,18 +58,24 @@ std::string PlaceToRestart(const v1::Job& job) {
   return absl::StrCat("update ", point->update(), ", with which it began");
 }
 
+bool MayRestartFast(const v1::Job& job) {
+  return job.spec().recovery().mode() == v1::RECOVERY_MODE_FAST &&
+         (job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_PAUSING ||
+          job.state() == v1::JOB_STATE_PAUSED);
+}
+
 RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCause>& causes,
-                                absl::Time now) {
+                                const std::vector<StageRemains>& remains, absl::Time now) {
   using Kind = RecoveryDecision::Kind;
   const std::string cause = DescribeFailure(causes);
   const uint32_t most = job.spec().recovery().max_restarts();
-  if (most == 0) return {Kind::kFail, cause};
+  if (most == 0) return {Kind::kFail, cause, std::nullopt};
   const bool is_damaged = IsDamagedCheckpoint(job, causes);
   const bool would_fail_again =
       !is_damaged && std::any_of(causes.begin(), causes.end(), [&](const FailureCause& c) {
         return IsLasting(c) || (c.kind == FailureKind::kOwnError && !job.has_started());
       });
-  if (would_fail_again) return {Kind::kFail, cause};
+  if (would_fail_again) return {Kind::kFail, cause, std::nullopt};
   const int64_t restarts = CountRestarts(job, now);
   const std::string window = absl::FormatDuration(WindowOf(job));
   if (restarts >= most) {
@@ -86,8 +92,16 @@ RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCau
     return {Kind::kRestartFromOlder, absl::StrCat(cause, "; the checkpoint before it, of update ",
                                                   older, ", is taken, ", which)};
   }
-  return {Kind::kRestart,
-          absl::StrCat(cause, "; every stage goes back to ", PlaceToRestart(job), ", ", which)};
+  std::string why_all = absl::StrCat("every stage goes back to ", PlaceToRestart(job));
+  if (MayRestartFast(job)) {
+    const absl::StatusOr<FastRestart> fast = DecideFastRestart(job, remains);
+    if (fast.ok()) {
+      return {Kind::kRestart, absl::StrCat(cause, "; ", Describe(*fast, job, remains), "; ", which),
+              *fast};
+    }
+    why_all = absl::StrCat(fast.status().message(), ", so ", why_all);
+  }
+  return {Kind::kRestart, absl::StrCat(cause, "; ", why_all, ", ", which)};
 }
 
 void DropOldRestarts(v1::Job& job, absl::Time now) {

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "tests/chaos/chaos.h"
+#include "tests/integration/job_files.h"
 #include "tests/integration/outcome.h"
 
 namespace paci {
@@ -35,6 +38,36 @@ TEST_F(Kills, OfWorkersChangeNoBit) {
   }
   EXPECT_EQ(OutcomeOf(cluster, id), undisturbed);
   EXPECT_EQ(cluster.Get(id).restarts_size(), kills);
+}
+
+// In recovery.mode fast, with copies: no stage falls back by more than what was on its way.
+TEST_F(Kills, WithCopiesAtNeighboursLoseNoUpdate) {
+  const uint64_t kills = FromEnvironment("PACI_CHAOS_KILLS", 50);
+  LocalCluster cluster({.workers = kStages + 1});
+  const std::string id = cluster.Submit(
+      WriteRealJob(cluster.folder()),
+      {"pipeline.stages=3", "train.updates=1000000", "train.eval_every=0", "recovery.mode=fast",
+       "recovery.replicate=neighbour", "recovery.max_restarts=100000"});
+  uint64_t generation = 1;
+  for (uint64_t kill = 0; kill < kills; ++kill) {
+    AwaitSomeProgress(cluster, id);
+    const v1::Job job = cluster.Get(id);
+    cluster.KillWorker(job.stages(static_cast<int>(Below(kStages))).worker_name());
+    cluster.StartWorker(absl::StrCat("r", kill));
+    const v1::Job after = cluster.Await(id, [&](const v1::Job& now) {
+      return now.generation() > generation &&
+             std::all_of(now.stages().begin(), now.stages().end(),
+                         [](const v1::StageStatus& stage) { return stage.first_update() > 0; });
+    });
+    generation = after.generation();
+    for (const v1::StageStatus& stage : after.stages()) {
+      ASSERT_GE(stage.first_update() + 1, job.progress().updates()) << after.reason();
+    }
+  }
+  EXPECT_EQ(generation, kills + 1);
+  EXPECT_EQ(cluster.Pacictl({"cancel", id}).code, 0);
+  cluster.AwaitState(id, v1::JOB_STATE_CANCELLED);
+  cluster.EndInOrder();
 }
 
 // Training does not notice; a job is neither lost nor begun twice.

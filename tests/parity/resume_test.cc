@@ -9,6 +9,7 @@
 #include "common/config/checkpoint_directory.h"
 #include "common/schedule/presets.h"
 #include "tests/parity/small_job.h"
+#include "worker/compute/torch_compute.h"
 
 namespace paci {
 namespace {
@@ -62,6 +63,49 @@ TEST(Resume, EveryScheduleGoesOnBitForBit) {
     // Elsewhere, so that what the first run left cannot stand in.
     spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
     ExpectTheRest(Train(spec, parts, std::nullopt, nullptr, &checkpoint), whole, 16);
+  }
+}
+
+// What recovery.mode fast goes on from: the same as a checkpoint holds, over another worker's
+// memory.
+TEST(Resume, ACopyOfAStageHasAllThatACheckpointHas) {
+  SmallData data;
+  for (const Preset& preset : Presets()) {
+    SCOPED_TRACE(std::string(preset.name));
+    const uint32_t accumulation = preset.only_without_accumulation ? 1 : 2;
+    v1::JobSpec spec = CheckpointedJob(data, std::string(preset.name), accumulation);
+    if (preset.order == Order::kInterleaved) spec.mutable_pipeline()->set_chunks(2);
+    const RunResult whole = Train(spec, {2, 1, 1, 1});
+    v1::PrepareStage command;
+    command.mutable_key()->set_job_id(kJobId);
+    command.mutable_key()->set_generation(2);
+    *command.mutable_resume_from() = Commit(spec, whole, 16);
+    command.set_first_update(16);
+    spec.mutable_pipeline()->set_stages(2);
+    *command.mutable_spec() = spec;
+    for (const auto& [first, end] : {std::pair(0U, 3U), std::pair(3U, 5U)}) {
+      v1::UnitRange& chunk = *command.add_assignments()->add_chunks();
+      chunk.set_first_unit(first);
+      chunk.set_end_unit(end);
+    }
+    const auto from_checkpoint = MakeTorchCompute(command, 1);
+    ASSERT_TRUE(from_checkpoint.ok()) << from_checkpoint.status();
+    StateCopy copy;
+    ASSERT_EQ((*from_checkpoint)->CopyState(16, copy), absl::OkStatus());
+    const absl::StatusOr<StateCopy> sent = StateCopy::FromHeader(
+        *copy.Header(), std::vector<std::byte>(copy.bytes().begin(), copy.bytes().end()));
+    ASSERT_TRUE(sent.ok()) << sent.status();
+    command.clear_resume_from();
+    const auto from_copy = MakeTorchCompute(command, 1, &*sent);
+    ASSERT_TRUE(from_copy.ok()) << from_copy.status();
+    StateCopy again;
+    ASSERT_EQ((*from_copy)->CopyState(16, again), absl::OkStatus());
+    EXPECT_EQ(*again.Header(), *copy.Header());
+    EXPECT_TRUE(again.bytes() == copy.bytes());
+    // And it is not what a stage begins with.
+    StateCopy begun;
+    ASSERT_EQ((*MakeTorchCompute(command, 1))->CopyState(16, begun), absl::OkStatus());
+    EXPECT_FALSE(begun.bytes() == copy.bytes());
   }
 }
 

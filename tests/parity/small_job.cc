@@ -98,10 +98,11 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
     }
     transports.push_back(owned.back().get());
   }
-  const std::unique_ptr<Engine> engine = MakeStageEngine([&](const v1::PrepareStage& command) {
-    if (on_thread) on_thread(command.key().stage());
-    return MakeTorchCompute(command, /*threads=*/1);
-  });
+  const std::unique_ptr<Engine> engine =
+      MakeStageEngine([&](const v1::PrepareStage& command, const StateCopy* state) {
+        if (on_thread) on_thread(command.key().stage());
+        return MakeTorchCompute(command, /*threads=*/1, state);
+      });
   RunResult result;
   for (const v1::StageReport& report :
        RunPipeline(spec, units_per_part, transports, engine.get(), resume_from)) {

@@ -9,12 +9,11 @@ namespace {
 
 class StageEngine final : public Engine {
  public:
-  using Make =
-      std::function<absl::StatusOr<std::unique_ptr<StageCompute>>(const v1::PrepareStage&)>;
-  explicit StageEngine(Make make) : make_(std::move(make)) {}
+  explicit StageEngine(MakeStage make) : make_(std::move(make)) {}
 
-  absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& c) override {
-    return make_(c);
+  absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& command,
+                                                            const StateCopy* state) override {
+    return make_(command, state);
   }
   absl::StatusOr<v1::LayerCosts> MeasureLayers(const v1::JobSpec&) override { return None(); }
   absl::Status CommitCheckpoint(const v1::JobSpec&, const v1::CommitCheckpoint&) override {
@@ -25,7 +24,7 @@ class StageEngine final : public Engine {
  private:
   static absl::Status None() { return absl::UnimplementedError("not part of this test"); }
 
-  const Make make_;
+  const MakeStage make_;
 };
 
 v1::PrepareStage MakePrepare(const v1::JobSpec& spec, const std::vector<uint32_t>& units_per_part,
@@ -54,7 +53,7 @@ v1::PrepareStage MakePrepare(const v1::JobSpec& spec, const std::vector<uint32_t
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeStageEngine(StageEngine::Make make) {
+std::unique_ptr<Engine> MakeStageEngine(MakeStage make) {
   return std::make_unique<StageEngine>(std::move(make));
 }
 
@@ -63,12 +62,15 @@ SessionPipeline::SessionPipeline(const v1::JobSpec& spec,
                                  const std::vector<Transport*>& transports, Engine* engine,
                                  const v1::Checkpoint* resume_from) {
   v1::PrepareStage command = MakePrepare(spec, units_per_part, transports);
-  if (resume_from != nullptr) *command.mutable_resume_from() = *resume_from;
+  if (resume_from != nullptr) {
+    *command.mutable_resume_from() = *resume_from;
+    command.set_first_update(resume_from->update());
+  }
   const auto on_change = [this] { absl::MutexLock lock(&mutex_); };
   for (uint32_t i = 0; i < transports.size(); ++i) {
     command.mutable_key()->set_stage(i);
-    sessions_.push_back(std::make_unique<StageSession>(command, absl::StrCat("worker-", i),
-                                                       transports[i], engine, on_change));
+    sessions_.push_back(std::make_unique<StageSession>(
+        command, Inheritance(), absl::StrCat("worker-", i), transports[i], engine, on_change));
   }
 }
 

@@ -39,7 +39,8 @@ std::vector<v1::StageReport> RunPipeline(const v1::JobSpec& spec,
                                          const v1::Checkpoint* resume_from = nullptr);
 
 // An engine whose stages come from `make` and that does nothing else.
-std::unique_ptr<Engine> MakeStageEngine(
-    std::function<absl::StatusOr<std::unique_ptr<StageCompute>>(const v1::PrepareStage&)> make);
+using MakeStage = std::function<absl::StatusOr<std::unique_ptr<StageCompute>>(
+    const v1::PrepareStage&, const StateCopy*)>;
+std::unique_ptr<Engine> MakeStageEngine(MakeStage make);
 
 }  // namespace paci

@@ -43,6 +43,9 @@ class WatchedCompute final : public StageCompute {
     snapshot_update_ = update;
     return watch_({ActionKind::kCheckpoint, checkpoints_++});
   }
+  absl::Status CopyState(int64_t update, StateCopy& copy) override {
+    return inner_->CopyState(update, copy);
+  }
   absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t) override {
     if (watch_write_ == nullptr) return v1::CheckpointPart();
     if (absl::Status seen = watch_write_(snapshot_update_); !seen.ok()) return seen;

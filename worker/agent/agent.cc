@@ -211,6 +211,11 @@ void Agent::OnCommand(const v1::Command& command) {
       return OnTraceStage(command);
     case v1::Command::kGenerateText:
       return generations_.Add(answer);
+    case v1::Command::kStopStage:
+      if (const auto held = Find(command.stop_stage().key()); held.ok()) {
+        (*held)->Stop(absl::AbortedError(command.stop_stage().reason()));
+      }
+      return answer();
     case v1::Command::kReleaseStage:
       // Now, not behind a PrepareStage that is still waiting for its neighbours.
       if (const auto held = Find(command.release_stage().key()); held.ok()) {
@@ -282,6 +287,8 @@ absl::Status Agent::DoPlain(const v1::Command& command) {
       const auto held = Find(command.commit_checkpoint().key());
       return held.ok() ? (*held)->Commit(command.commit_checkpoint()) : held.status();
     }
+    case v1::Command::kStopStage:
+      return Find(command.stop_stage().key()).status();
     case v1::Command::kLeave:
       Leave(command.leave().reason(), absl::ZeroDuration());
       return absl::OkStatus();
@@ -298,12 +305,21 @@ absl::StatusOr<int64_t> Agent::Hold(const v1::HoldStage& command) {
 
 absl::Status Agent::Prepare(const v1::PrepareStage& command) {
   std::shared_ptr<StageSession> held = session();
+  Inheritance inherited;
   if (held != nullptr && !IsSame(held->key(), command.key())) {
     const bool is_successor = held->key().job_id() == command.key().job_id() &&
                               held->key().generation() < command.key().generation();
     if (!is_successor) {
       return absl::FailedPreconditionError(
           absl::StrCat("worker ", options_.worker_name, " still holds ", ToString(held->key())));
+    }
+    held->Stop(absl::CancelledError("a newer generation takes its place"));
+    held->AwaitOver();
+    if (held->key().generation() == command.inherits_generation() &&
+        held->key().stage() == command.key().stage()) {
+      absl::StatusOr<Inheritance> left = held->Bequeath(command);
+      if (!left.ok()) return left.status();
+      inherited = *std::move(left);
     }
     (void)Release(held->key());
     held.reset();
@@ -316,8 +332,8 @@ absl::Status Agent::Prepare(const v1::PrepareStage& command) {
             absl::StrCat("worker ", options_.worker_name, " is leaving: ", leaving_reason_));
       }
     }
-    held = std::make_shared<StageSession>(command, options_.worker_name, transport_, engine_,
-                                          [this] { Wake(); });
+    held = std::make_shared<StageSession>(command, std::move(inherited), options_.worker_name,
+                                          transport_, engine_, [this] { Wake(); });
     absl::MutexLock lock(&mutex_);
     session_ = held;
   }

@@ -13,9 +13,10 @@ namespace paci {
 class Engine {
  public:
   virtual ~Engine() = default;
-  // For the stage that `command.key()` names. Called on the thread that will use it.
-  virtual absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(
-      const v1::PrepareStage& command) = 0;
+  // For the stage that `command.key()` names, as it is in `state`; null: as the command says.
+  // Called on the thread that will use it.
+  virtual absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& command,
+                                                                    const StateCopy* state) = 0;
   virtual absl::StatusOr<v1::LayerCosts> MeasureLayers(const v1::JobSpec& spec) = 0;
   // Writes the manifest of a checkpoint whose files are all durable, then applies `keep`.
   virtual absl::Status CommitCheckpoint(const v1::JobSpec& spec,

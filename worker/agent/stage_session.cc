@@ -13,7 +13,7 @@ namespace paci {
 namespace {
 
 std::unique_ptr<Schedule> ScheduleOf(const v1::PrepareStage& command) {
-  const auto first_update = static_cast<int64_t>(command.resume_from().update());
+  const auto first_update = static_cast<int64_t>(command.first_update());
   return MakeSchedule(ScheduleConfigOf(command.spec(), first_update), command.key().stage());
 }
 
@@ -37,15 +37,28 @@ v1::StageStatus InitialStatus(const v1::PrepareStage& command, const std::string
   return status;
 }
 
+v1::StateSource SourceOf(const v1::PrepareStage& command, uint32_t stage) {
+  return command.assignments(static_cast<int>(stage)).state();
+}
+
+// ABORTED: the coordinator chooses another way to go on.
+absl::Status NotHere(const v1::PrepareStage& command, uint32_t stage) {
+  return absl::AbortedError(absl::StrCat("this worker has no copy of stage ", stage,
+                                         " of generation ", command.inherits_generation(),
+                                         " of job ", command.key().job_id(), " in memory"));
+}
+
 }  // namespace
 
-StageSession::StageSession(v1::PrepareStage command, const std::string& worker_name,
-                           Transport* transport, Engine* engine, std::function<void()> on_change)
+StageSession::StageSession(v1::PrepareStage command, Inheritance inherited,
+                           const std::string& worker_name, Transport* transport, Engine* engine,
+                           std::function<void()> on_change)
     : command_(std::move(command)),
-      transport_(transport),
       engine_(engine),
       on_change_(std::move(on_change)),
       monitor_(InitialStatus(command_, worker_name)),
+      connector_(command_, transport),
+      inherited_(std::move(inherited)),
       thread_([this] { Run(); }) {
   pthread_setname_np(thread_.native_handle(), "paci-stage");
 }
@@ -74,95 +87,94 @@ void StageSession::Run() {
 }
 
 absl::Status StageSession::Prepare() {
-  BeginConnecting();
-  absl::StatusOr<std::unique_ptr<StageCompute>> compute = engine_->MakeCompute(command_);
+  connector_.Begin();
   auto schedule = ScheduleOf(command_);
-  absl::Status built = compute.status();
-  if (built.ok()) {
-    compute_ = *std::move(compute);
-    monitor_.OnBuilt(compute_->parameter_count());
-    built = compute_->Prepare(StageLoop::SlotCount(*schedule), StageLoop::ReturnCount());
-  }
-  if (!built.ok()) transport_->Cancel(key().job_id(), key().generation());
-  absl::StatusOr<StageChannels> channels = AwaitChannels();
-  if (!built.ok()) return built;
-  if (!channels.ok()) return channels.status();
+  const absl::Status built = Build(*schedule);
+  if (!built.ok()) connector_.Cancel(built);
+  absl::StatusOr<StageLinks> links = connector_.AwaitAll();
+  // One link failed: the others need not wait for their deadline.
+  if (!links.ok()) connector_.Cancel(links.status());
   absl::MutexLock lock(&mutex_);
   if (!outcome_.ok()) return outcome_;
-  loop_ = std::make_unique<StageLoop>(std::move(schedule), compute_.get(), *std::move(channels),
-                                      &monitor_);
+  if (!built.ok()) return built;
+  if (!links.ok()) {
+    return absl::Status(links.status().code(),
+                        absl::StrCat("stage ", key().stage(), " of job ", key().job_id(),
+                                     " cannot reach a neighbour: ", links.status().message()));
+  }
+  if (links->copies_in) kept_copies_ = std::make_unique<CopyReceiver>(std::move(links->copies_in));
+  std::unique_ptr<Replicator> replicator;
+  if (links->copies_out) {
+    const auto every = static_cast<int64_t>(command_.spec().recovery().replicate_every());
+    replicator = std::make_unique<Replicator>(compute_.get(), std::move(links->copies_out), every);
+  }
+  loop_ = std::make_unique<StageLoop>(std::move(schedule), compute_.get(),
+                                      std::move(links->pipeline), &monitor_, std::move(replicator));
   return absl::OkStatus();
 }
 
-void StageSession::BeginConnecting() {
-  const uint32_t stage = key().stage();
-  const uint32_t stages = command_.spec().pipeline().stages();
-  // With several chunks a stage the pipeline is a ring.
-  const bool is_ring = command_.assignments(stage).chunks_size() > 1;
-  const bool has_upstream = stage > 0 || is_ring;
-  const bool has_downstream = stage + 1 < stages || is_ring;
-  const absl::Time deadline = absl::Now() + absl::Seconds(command_.connect_seconds());
-  const LinkOptions options{command_.secret(), command_.spec().pipeline().frame_checksums()};
+absl::Status StageSession::Build(const Schedule& schedule) {
+  const absl::StatusOr<std::shared_ptr<const StateCopy>> state = ExchangeCopies();
+  if (!state.ok()) return state.status();
+  absl::StatusOr<std::unique_ptr<StageCompute>> compute =
+      engine_->MakeCompute(command_, state->get());
+  inherited_ = {};
+  if (!compute.ok()) return compute.status();
+  compute_ = *std::move(compute);
+  monitor_.OnBuilt(compute_->parameter_count());
+  return compute_->Prepare(StageLoop::SlotCount(schedule), StageLoop::ReturnCount());
+}
+
+absl::StatusOr<std::shared_ptr<const StateCopy>> StageSession::ExchangeCopies() {
+  if (command_.inherits_generation() == 0) return nullptr;
+  absl::StatusOr<StageLinks> links = connector_.AwaitRestore();
+  if (!links.ok()) return links.status();
   {
     absl::MutexLock lock(&mutex_);
-    pending_channels_ = (has_upstream ? 2 : 0) + (has_downstream ? 2 : 0);
+    if (!outcome_.ok()) return outcome_;
+    if (links->restore_out) {
+      restore_out_ = std::make_unique<CopySender>(std::move(links->restore_out));
+    }
+    if (links->restore_in) {
+      restore_in_ = std::make_unique<CopyReceiver>(std::move(links->restore_in));
+    }
   }
-  const auto store = [this](auto member) {
-    return [this, member](auto channel) {
-      absl::MutexLock lock(&mutex_);
-      --pending_channels_;
-      if (channel.ok()) {
-        connected_.*member = *std::move(channel);
-      } else if (connect_failure_.ok()) {
-        connect_failure_ = channel.status();
-      }
-    };
-  };
-  // A ring of two has two links each way.
-  const auto link = [&](uint32_t from, uint32_t to, bool closes_ring) {
-    return LinkId{key().job_id(), key().generation(), from, to, uint8_t{closes_ring}};
-  };
-  const auto address = [&](uint32_t of) { return command_.assignments(of).data_address(); };
-  if (has_upstream) {
-    const bool closes_ring = stage == 0;
-    const uint32_t upstream = (stage + stages - 1) % stages;
-    transport_->Accept(link(upstream, stage, closes_ring), options, deadline,
-                       store(&StageChannels::activations_in));
-    transport_->Connect(address(upstream), link(stage, upstream, closes_ring), options, deadline,
-                        store(&StageChannels::gradients_out));
-  }
-  if (has_downstream) {
-    const bool closes_ring = stage + 1 == stages;
-    const uint32_t downstream = (stage + 1) % stages;
-    transport_->Accept(link(downstream, stage, closes_ring), options, deadline,
-                       store(&StageChannels::gradients_in));
-    transport_->Connect(address(downstream), link(stage, downstream, closes_ring), options,
-                        deadline, store(&StageChannels::activations_out));
+  if (absl::Status given = GiveBack(); !given.ok()) return given;
+  switch (SourceOf(command_, key().stage())) {
+    case v1::STATE_SOURCE_OWN:
+      if (inherited_.own == nullptr) return NotHere(command_, key().stage());
+      return inherited_.own;
+    case v1::STATE_SOURCE_NEIGHBOUR:
+      return TakeBack();
+    default:
+      return nullptr;
   }
 }
 
-absl::StatusOr<StageChannels> StageSession::AwaitChannels() {
+absl::Status StageSession::GiveBack() {
+  const uint32_t kept = KeptBy(key().stage(), command_.spec().pipeline().stages());
+  if (SourceOf(command_, kept) != v1::STATE_SOURCE_NEIGHBOUR) return absl::OkStatus();
+  if (inherited_.neighbours == nullptr) return NotHere(command_, kept);
+  CopySender* sender = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    sender = restore_out_.get();
+  }
+  if (absl::Status sent = sender->Send(*inherited_.neighbours); !sent.ok()) return sent;
+  return sender->Await();
+}
+
+absl::StatusOr<std::shared_ptr<const StateCopy>> StageSession::TakeBack() {
+  CopyReceiver* receiver = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    receiver = restore_in_.get();
+  }
+  absl::StatusOr<std::shared_ptr<const StateCopy>> state = receiver->AwaitFirst();
+  std::unique_ptr<CopyReceiver> over;
   absl::MutexLock lock(&mutex_);
-  const auto is_decided = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return pending_channels_ == 0 || !connect_failure_.ok() || !outcome_.ok();
-  };
-  mutex_.Await(absl::Condition(&is_decided));
-  if (pending_channels_ > 0) {
-    // One link failed, or a stop: the others need not wait for their deadline, and each must have
-    // called back.
-    mutex_.Unlock();
-    transport_->Cancel(key().job_id(), key().generation());
-    mutex_.Lock();
-    mutex_.Await(absl::Condition(
-        +[](int* pending) { return *pending == 0; }, &pending_channels_));
-  }
-  if (!outcome_.ok()) return outcome_;
-  if (!connect_failure_.ok()) {
-    return absl::Status(connect_failure_.code(),
-                        absl::StrCat("stage ", key().stage(), " of job ", key().job_id(),
-                                     " cannot reach a neighbour: ", connect_failure_.message()));
-  }
-  return std::move(connected_);
+  over = std::move(restore_in_);
+  return state;
 }
 
 bool StageSession::AwaitStart() {
@@ -182,16 +194,14 @@ bool StageSession::AwaitStart() {
 
 void StageSession::Finish(const absl::Status& status) {
   v1::StageState state = v1::STAGE_STATE_FINISHED;
-  // Without them the neighbours learn at once that this stage will not run.
+  // Without it the neighbours learn at once that this stage will not run.
   std::unique_ptr<StageLoop> unused_loop;
-  StageChannels unused_channels;
   {
     absl::MutexLock lock(&mutex_);
     if (!status.ok()) {
       state = outcome_.ok() ? v1::STAGE_STATE_FAILED : v1::STAGE_STATE_STOPPED;
       if (outcome_.ok()) outcome_ = status;
       unused_loop = std::move(loop_);
-      unused_channels = std::move(connected_);
     }
   }
   const std::string error = status.ok() ? "" : status.ToString();
@@ -257,8 +267,10 @@ void StageSession::Stop(const absl::Status& reason) {
     if (phase_ == Phase::kOver) return;
     if (outcome_.ok()) outcome_ = reason;
     if (loop_ != nullptr) loop_->Stop(reason);
+    if (restore_out_ != nullptr) restore_out_->Close(reason);
+    if (restore_in_ != nullptr) restore_in_->Close(reason);
   }
-  transport_->Cancel(key().job_id(), key().generation());
+  connector_.Cancel(reason);
 }
 
 void StageSession::AwaitOver() {
@@ -272,9 +284,25 @@ bool StageSession::IsOver() const {
   return phase_ == Phase::kOver;
 }
 
+absl::StatusOr<Inheritance> StageSession::Bequeath(const v1::PrepareStage& command) {
+  Inheritance inherited;
+  if (SourceOf(command, key().stage()) == v1::STATE_SOURCE_OWN && compute_ != nullptr) {
+    auto own = std::make_shared<StateCopy>();
+    const auto updates = static_cast<int64_t>(monitor_.Status().updates());
+    if (absl::Status copied = compute_->CopyState(updates, *own); !copied.ok()) return copied;
+    inherited.own = std::move(own);
+  }
+  absl::MutexLock lock(&mutex_);
+  if (kept_copies_ != nullptr) inherited.neighbours = kept_copies_->Newest();
+  return inherited;
+}
+
 v1::StageReport StageSession::MakeReport() {
   v1::StageReport report = monitor_.MakeReport();
   *report.mutable_key() = key();
+  absl::MutexLock lock(&mutex_);
+  const auto copy = kept_copies_ == nullptr ? nullptr : kept_copies_->Newest();
+  if (copy != nullptr) report.mutable_status()->set_copy_update(copy->update());
   return report;
 }
 

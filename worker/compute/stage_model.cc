@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -16,7 +17,24 @@ TensorView View(std::string name, const at::Tensor& tensor) {
   return {std::move(name), dtype, tensor.sizes().vec(), BytesOf(tensor)};
 }
 
-absl::Status Copy(const SafetensorsFile& file, const std::string& name, const at::Tensor& into) {
+// Tensors of a copy in memory; as SafetensorsFile.
+class TensorList {
+ public:
+  explicit TensorList(absl::Span<const TensorView> tensors) : tensors_(tensors) {}
+  std::string path() const { return "a copy of the stage"; }
+  absl::StatusOr<TensorView> Find(absl::string_view name) const {
+    for (const TensorView& tensor : tensors_) {
+      if (tensor.name == name) return tensor;
+    }
+    return absl::NotFoundError(absl::StrCat(path(), ": there is no tensor ", name));
+  }
+
+ private:
+  absl::Span<const TensorView> tensors_;
+};
+
+template <typename Source>
+absl::Status Copy(const Source& file, const std::string& name, const at::Tensor& into) {
   const absl::StatusOr<TensorView> stored = file.Find(name);
   if (!stored.ok()) return stored.status();
   const TensorView expected = View(name, into);
@@ -102,33 +120,59 @@ std::vector<UnitTensors> StageModel::Tensors(const State& state) const {
   return all;
 }
 
+template <typename Source>
+absl::Status StageModel::CopyWeights(const Source& from, size_t unit) {
+  for (const Parameter& parameter : units_[unit]->parameters()) {
+    const at::Tensor weights = parameter.tensor.variable_data();
+    if (absl::Status copied = Copy(from, parameter.name, weights); !copied.ok()) return copied;
+  }
+  return absl::OkStatus();
+}
+
+template <typename Source>
+absl::Status StageModel::CopyOfState(const Source& from, size_t unit, size_t first_parameter,
+                                     const State& state) {
+  size_t index = first_parameter;
+  for (const Parameter& parameter : units_[unit]->parameters()) {
+    for (const auto& [name, tensor] : state[index++]) {
+      const absl::Status copied = Copy(from, StateName(parameter, name), tensor);
+      if (!copied.ok()) return copied;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status StageModel::Load(const std::string& directory, const State* state) {
   size_t first_parameter = 0;
   for (size_t i = 0; i < units_.size(); ++i) {
-    const absl::StatusOr<SafetensorsFile> file = OpenWeights(directory, numbers_[i]);
-    if (!file.ok()) return file.status();
-    for (const Parameter& parameter : units_[i]->parameters()) {
-      const at::Tensor weights = parameter.tensor.variable_data();
-      if (absl::Status copied = Copy(*file, parameter.name, weights); !copied.ok()) return copied;
-    }
+    const absl::StatusOr<SafetensorsFile> weights = OpenWeights(directory, numbers_[i]);
+    if (!weights.ok()) return weights.status();
+    if (absl::Status copied = CopyWeights(*weights, i); !copied.ok()) return copied;
     if (state == nullptr) continue;
-    const absl::Status loaded = LoadState(directory, i, first_parameter, *state);
-    if (!loaded.ok()) return loaded;
+    const absl::StatusOr<SafetensorsFile> optimizer = OpenOptimizer(directory, numbers_[i]);
+    if (!optimizer.ok()) return optimizer.status();
+    const absl::Status copied = CopyOfState(*optimizer, i, first_parameter, *state);
+    if (!copied.ok()) return copied;
     first_parameter += units_[i]->parameters().size();
   }
   return absl::OkStatus();
 }
 
-absl::Status StageModel::LoadState(const std::string& directory, size_t unit,
-                                   size_t first_parameter, const State& state) {
-  const absl::StatusOr<SafetensorsFile> file = OpenOptimizer(directory, numbers_[unit]);
-  if (!file.ok()) return file.status();
-  size_t index = first_parameter;
-  for (const Parameter& parameter : units_[unit]->parameters()) {
-    for (const auto& [name, tensor] : state[index++]) {
-      const absl::Status copied = Copy(*file, StateName(parameter, name), tensor);
-      if (!copied.ok()) return copied;
+absl::Status StageModel::Load(const StateCopy& copy, const State& state) {
+  size_t first_parameter = 0;
+  for (size_t i = 0; i < units_.size(); ++i) {
+    const auto unit = std::find_if(copy.units().begin(), copy.units().end(),
+                                   [&](const auto& u) { return u.unit == numbers_[i]; });
+    if (unit == copy.units().end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("a copy of the stage has no unit ", numbers_[i]));
     }
+    absl::Status copied = CopyWeights(TensorList(unit->weights), i);
+    if (copied.ok()) {
+      copied = CopyOfState(TensorList(unit->optimizer), i, first_parameter, state);
+    }
+    if (!copied.ok()) return copied;
+    first_parameter += units_[i]->parameters().size();
   }
   return absl::OkStatus();
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "common/checkpoint/checkpoint.h"
+#include "common/checkpoint/state_copy.h"
 #include "paci/v1/job.pb.h"
 #include "worker/model/gpt.h"
 #include "worker/optimizer/optimizer.h"
@@ -47,10 +47,15 @@ class StageModel {
   std::vector<UnitTensors> Tensors(const State& state) const;
   // Takes over the weights of a complete checkpoint, and `state` where it is given.
   absl::Status Load(const std::string& directory, const State* state = nullptr);
+  // The same of a copy of these units.
+  absl::Status Load(const StateCopy& copy, const State& state);
 
  private:
-  absl::Status LoadState(const std::string& directory, size_t unit, size_t first_parameter,
-                         const State& state);
+  template <typename Source>
+  absl::Status CopyWeights(const Source& from, size_t unit);
+  template <typename Source>
+  absl::Status CopyOfState(const Source& from, size_t unit, size_t first_parameter,
+                           const State& state);
 
   const v1::JobSpec spec_;
   std::vector<Range> chunks_;

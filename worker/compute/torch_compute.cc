@@ -47,7 +47,7 @@ class TorchCompute final : public StageCompute {
         parameters_(model_.parameters()),
         optimizer_(MakeOptimizer(spec_, parameters_)),
         schedule_(MakeSchedule(
-            ScheduleConfigOf(spec_, static_cast<int64_t>(command.resume_from().update())), stage_)),
+            ScheduleConfigOf(spec_, static_cast<int64_t>(command.first_update())), stage_)),
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
                                          at::kFloat)),
@@ -182,26 +182,31 @@ class TorchCompute final : public StageCompute {
 
   absl::Status Snapshot(int64_t update) override {
     return Guarded("the copy for the checkpoint of update ", update, [&] {
-      snapshot_.Take(static_cast<uint64_t>(update), model_.Tensors(State()));
+      snapshot_.copy().Take(static_cast<uint64_t>(update), model_.Tensors(State()));
       return absl::OkStatus();
     });
   }
   absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t settled_update) override {
-    const auto update = static_cast<int64_t>(snapshot_.update());
-    return Guarded("the checkpoint of update ", update, [&] {
-      return snapshot_.Write(CheckpointDirectory(spec_, job_id_, {snapshot_.update(), generation_}),
+    const uint64_t update = snapshot_.copy().update();
+    return Guarded("the checkpoint of update ", static_cast<int64_t>(update), [&] {
+      return snapshot_.Write(CheckpointDirectory(spec_, job_id_, {update, generation_}),
                              settled_update);
+    });
+  }
+  absl::Status CopyState(int64_t update, StateCopy& copy) override {
+    return Guarded("the copy for its neighbour after update ", update, [&] {
+      copy.Take(static_cast<uint64_t>(update), model_.Tensors(State()));
+      return absl::OkStatus();
     });
   }
 
   // Weights and state of a complete checkpoint. Before the first action.
   absl::Status Load(const std::string& directory) {
     const StageModel::State state = State();
-    if (absl::Status loaded = model_.Load(directory, &state); !loaded.ok()) return loaded;
-    optimizer_->OnStateLoaded();
-    sample_.Read(parameters_);
-    return absl::OkStatus();
+    return OnLoaded(model_.Load(directory, &state));
   }
+  // The same from a copy of this stage.
+  absl::Status Load(const StateCopy& copy) { return OnLoaded(model_.Load(copy, State())); }
 
   uint64_t policy_bytes() const override { return weights_->bytes(); }
 
@@ -215,6 +220,13 @@ class TorchCompute final : public StageCompute {
       return absl::StrCat("stage ", stage_, " of job ", job_id_, ", ", what, index);
     };
     return Guard(describe, work);
+  }
+
+  absl::Status OnLoaded(absl::Status loaded) {
+    if (!loaded.ok()) return loaded;
+    optimizer_->OnStateLoaded();
+    sample_.Read(parameters_);
+    return absl::OkStatus();
   }
 
   StageModel::State State() const {
@@ -280,7 +292,8 @@ class TorchCompute final : public StageCompute {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::PrepareStage& command,
-                                                               uint32_t threads) {
+                                                               uint32_t threads,
+                                                               const StateCopy* state) {
   const v1::JobSpec& spec = command.spec();
   const auto what = [&] {
     return absl::StrCat("stage ", command.key().stage(), " of job ", command.key().job_id(),
@@ -301,7 +314,9 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
       batches = *std::move(opened);
     }
     auto compute = std::make_unique<TorchCompute>(command, std::move(batches));
-    if (command.has_resume_from()) {
+    if (state != nullptr) {
+      if (absl::Status loaded = compute->Load(*state); !loaded.ok()) return loaded;
+    } else if (command.has_resume_from()) {
       const std::string& directory = command.resume_from().directory();
       absl::Status loaded = CheckResumable(spec, command.resume_from());
       if (loaded.ok()) {

@@ -13,10 +13,11 @@
 namespace paci {
 
 // The stage that `command.key()` names, with its weights as they are before the first update, or as
-// the checkpoint to resume from has them; NOT_FOUND or DATA_LOSS when that is damaged. Opens
-// the data files at the first and the last stage. `threads`: of this stage's arithmetic, set for
-// the calling thread.
+// the checkpoint to resume from has them, NOT_FOUND or DATA_LOSS when that is damaged, or as in
+// `state`, a copy of the stage, where there is one. Opens the data files at the first and the last
+// stage. `threads`: of this stage's arithmetic, set for the calling thread.
 absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::PrepareStage& command,
-                                                               uint32_t threads);
+                                                               uint32_t threads,
+                                                               const StateCopy* state = nullptr);
 
 }  // namespace paci

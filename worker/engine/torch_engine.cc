@@ -14,15 +14,15 @@ class TorchEngine final : public Engine {
  public:
   explicit TorchEngine(uint32_t threads) : threads_(threads) {}
 
-  absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(
-      const v1::PrepareStage& command) override {
+  absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& command,
+                                                            const StateCopy* state) override {
     const v1::JobSpec& spec = command.spec();
     if (spec.has_emulation()) return MakeEmulatedCompute(spec, command.key().stage());
     if (spec.train().device() != "cpu") {
       return absl::UnimplementedError(absl::StrCat(
           "train.device: this worker computes on \"cpu\", not on \"", spec.train().device(), "\""));
     }
-    return MakeTorchCompute(command, ThreadsOf(spec));
+    return MakeTorchCompute(command, ThreadsOf(spec), state);
   }
 
   absl::StatusOr<v1::LayerCosts> MeasureLayers(const v1::JobSpec& spec) override {

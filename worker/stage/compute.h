@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/checkpoint/state_copy.h"
 #include "common/schedule/action.h"
 #include "paci/v1/worker.pb.h"
 
@@ -80,6 +81,9 @@ class StageCompute {
   // calls wrote for checkpoints up to `settled_update` that have none: they were given up. The one
   // call that comes on another thread ("paci-checkpoint"), beside all the others but Snapshot.
   virtual absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t settled_update) = 0;
+
+  // Copies the same into `copy`. Not during a pass or a step.
+  virtual absl::Status CopyState(int64_t update, StateCopy& copy) = 0;
 
   // Bytes that the weight policy holds beside the weights.
   virtual uint64_t policy_bytes() const { return 0; }

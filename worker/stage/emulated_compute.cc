@@ -94,6 +94,12 @@ class EmulatedCompute final : public StageCompute {
   absl::Status Snapshot(int64_t) override { return HasNoWeights(); }
   absl::StatusOr<v1::CheckpointPart> WriteSnapshot(uint64_t) override { return HasNoWeights(); }
 
+  // Of nothing but the update.
+  absl::Status CopyState(int64_t update, StateCopy& copy) override {
+    copy.Take(static_cast<uint64_t>(update), {});
+    return absl::OkStatus();
+  }
+
   absl::Span<const float> WeightSample() override { return {}; }
 
  private:

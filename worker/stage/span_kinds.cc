@@ -46,6 +46,8 @@ v1::SpanKind KindOfSent(FrameKind kind) {
       return v1::SPAN_KIND_SEND_GRADIENT;
     case FrameKind::kEvaluation:
       return v1::SPAN_KIND_SEND_EVALUATION;
+    case FrameKind::kStateCopy:  // not of the pipeline
+      break;
   }
   return v1::SPAN_KIND_UNSPECIFIED;
 }
@@ -58,6 +60,8 @@ v1::SpanKind KindOfReceived(FrameKind kind) {
       return v1::SPAN_KIND_RECEIVE_GRADIENT;
     case FrameKind::kEvaluation:
       return v1::SPAN_KIND_RECEIVE_EVALUATION;
+    case FrameKind::kStateCopy:
+      break;
   }
   return v1::SPAN_KIND_UNSPECIFIED;
 }

@@ -10,40 +10,6 @@
 namespace paci {
 namespace {
 
-Activity ActivityOf(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::kForward:
-      return Activity::kForward;
-    case ActionKind::kBackward:
-      return Activity::kBackward;
-    case ActionKind::kWeights:
-      return Activity::kWeights;
-    case ActionKind::kStep:
-      return Activity::kUpdate;
-    case ActionKind::kEvaluate:
-      return Activity::kEvaluate;
-    case ActionKind::kCheckpoint:
-      return Activity::kCheckpoint;
-  }
-  return Activity::kOther;
-}
-
-Activity ActivityOf(Wait wait) {
-  switch (wait) {
-    case Wait::kActivation:
-    case Wait::kEvaluation:
-      return Activity::kWaitActivation;
-    case Wait::kGradient:
-      return Activity::kWaitGradient;
-    case Wait::kNone:
-    case Wait::kFinished:
-      return Activity::kWaitSend;
-    case Wait::kHold:
-      return Activity::kOther;
-  }
-  return Activity::kOther;
-}
-
 // Of a frame about the action's micro-batch for `chunk` of the stage that receives it.
 FrameTag TagOf(Action action, int64_t chunk) {
   FrameKind kind = FrameKind::kGradient;
@@ -60,7 +26,8 @@ int StageLoop::SlotCount(const Schedule& schedule) {
 }
 
 StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
-                     StageChannels channels, StageMonitor* monitor)
+                     StageChannels channels, StageMonitor* monitor,
+                     std::unique_ptr<Replicator> replicator)
     : schedule_(std::move(schedule)),
       compute_(compute),
       monitor_(monitor),
@@ -71,6 +38,7 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
       posted_gradients_(state_.gradients),
       versions_(compute->WeightSample(), state_.updates),
       checkpoints_(compute, monitor),
+      replicator_(std::move(replicator)),
       channels_(std::move(channels)) {
   inbox_.Update([this](Arrivals& arrivals) {
     arrivals.begun = state_.updates * schedule_->config().accumulation;
@@ -82,7 +50,10 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
 
 StageLoop::~StageLoop() = default;
 
-void StageLoop::Stop(const absl::Status& reason) { inbox_.Fail(reason); }
+void StageLoop::Stop(const absl::Status& reason) {
+  inbox_.Fail(reason);
+  if (replicator_ != nullptr) replicator_->Close(reason);
+}
 
 int64_t StageLoop::HoldAtFirstStage() {
   const int64_t a = schedule_->config().accumulation;
@@ -117,6 +88,7 @@ absl::Status StageLoop::Run() {
 
 absl::Status StageLoop::RunSchedule() {
   started_ = booked_ = Clock::now();
+  Replicate();
   for (;;) {
     absl::StatusOr<std::optional<Action>> action = AwaitAction();
     if (!action.ok()) return action.status();
@@ -125,6 +97,7 @@ absl::Status StageLoop::RunSchedule() {
     spans_.Start(SpanOf(**action), booked_);
     if (absl::Status done = Perform(**action); !done.ok()) return done;
     Book(ActivityOf((*action)->kind), SpanOf(**action));
+    if ((*action)->kind == ActionKind::kStep) Replicate();
     if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
     monitor_->OnProgress(state_, /*is_held=*/false);
   }
@@ -293,6 +266,12 @@ absl::Status StageLoop::Checkpoint() {
   const absl::Status begun = checkpoints_.Begin(state_.updates);
   schedule_->Finish({ActionKind::kCheckpoint, state_.checkpoints}, state_);
   return begun;
+}
+
+void StageLoop::Replicate() {
+  if (replicator_ == nullptr) return;
+  replicator_->AfterUpdate(state_.updates);
+  Book(Activity::kCheckpoint);
 }
 
 v1::MetricPoint StageLoop::PointNow() const {

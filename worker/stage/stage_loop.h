@@ -20,6 +20,7 @@
 #include "worker/stage/inbox.h"
 #include "worker/stage/slot_pool.h"
 #include "worker/stage/stage_monitor.h"
+#include "worker/stage/state_copies.h"
 #include "worker/stage/version_tracker.h"
 
 namespace paci {
@@ -39,8 +40,9 @@ class StageLoop {
   static int SlotCount(const Schedule& schedule);
   static int ReturnCount() { return 2; }
 
+  // `replicator` may be null: then no neighbour keeps a copy of the stage.
   StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute, StageChannels channels,
-            StageMonitor* monitor);
+            StageMonitor* monitor, std::unique_ptr<Replicator> replicator = nullptr);
   ~StageLoop();
 
   // Trains until the schedule is finished, the last frame has left and the last checkpoint is
@@ -76,6 +78,7 @@ class StageLoop {
   absl::Status Step(int64_t update);
   absl::Status Evaluate(Action action);
   absl::Status Checkpoint();
+  void Replicate();
 
   // Also posts receives into what has become free, so that no wait begins without them.
   void TakeArrivals(const Arrivals& arrivals);
@@ -128,6 +131,7 @@ class StageLoop {
   int64_t gradients_queued_ = 0;
   VersionTracker versions_;
   CheckpointWriter checkpoints_;
+  const std::unique_ptr<Replicator> replicator_;
   Clock::time_point started_;
   Clock::time_point booked_;
 

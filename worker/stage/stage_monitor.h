@@ -13,24 +13,11 @@
 #include "absl/time/time.h"
 #include "common/schedule/schedule.h"
 #include "paci/v1/worker.pb.h"
+#include "worker/stage/activity.h"
 #include "worker/stage/span_recorder.h"
 #include "worker/stage/version_tracker.h"
 
 namespace paci {
-
-// What a stage's wall-clock is spent on; the fields of v1::ActivitySeconds.
-enum class Activity {
-  kForward,
-  kBackward,
-  kWeights,
-  kUpdate,
-  kEvaluate,
-  kCheckpoint,
-  kWaitActivation,
-  kWaitGradient,
-  kWaitSend,
-  kOther,
-};
 
 // What is known of a running stage: the loop writes, reports and /metrics read. Thread-safe.
 class StageMonitor {

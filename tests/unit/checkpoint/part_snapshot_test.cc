@@ -25,14 +25,14 @@ TEST(PartSnapshot, WritesWhatWasThereWhenItWasTaken) {
   for (uint64_t update = 1; update <= 2; ++update) {
     checkpoint.Fill(static_cast<float>(update));
     const std::vector<std::string> expected = ChecksumsOf(checkpoint.Write(update));
-    snapshot.Take(update, checkpoint.Units());
+    snapshot.copy().Take(update, checkpoint.Units());
     checkpoint.Fill(7);
     EXPECT_EQ(ChecksumsOf(snapshot.Write(checkpoint.Directory(update), 0)), expected);
-    EXPECT_EQ(snapshot.update(), update);
+    EXPECT_EQ(snapshot.copy().update(), update);
   }
   // Again, for fewer units, into the buffer of more.
   checkpoint.Fill(3);
-  snapshot.Take(3, checkpoint.Units(1, 3));
+  snapshot.copy().Take(3, checkpoint.Units(1, 3));
   EXPECT_EQ(ChecksumsOf(snapshot.Write(checkpoint.Directory(3), 0)),
             ChecksumsOf(checkpoint.Write(3, 1, 3)));
 }
@@ -43,7 +43,7 @@ TEST(PartSnapshot, RemovesWhatItWroteForCheckpointsThatWereGivenUp) {
   checkpoint.spec().mutable_checkpoint()->set_keep(9);
   PartSnapshot snapshot;
   const auto write = [&](uint64_t update, uint64_t settled_update) {
-    snapshot.Take(update, checkpoint.Units());
+    snapshot.copy().Take(update, checkpoint.Units());
     return snapshot.Write(checkpoint.Directory(update), settled_update);
   };
   const auto is_there = [&](uint64_t update) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "tests/unit/coordinator/script_command.h"
 #include "tests/unit/coordinator/script_status.h"
 #include "tests/unit/coordinator/small_spec.h"
 
@@ -47,10 +48,6 @@ absl::StatusCode CodeNamed(const std::string& name) {
   }
   ADD_FAILURE() << name << " is no status code";
   return absl::StatusCode::kUnknown;
-}
-
-std::string Short(const v1::StageKey& key) {
-  return absl::StrCat(key.job_id(), "/", key.generation(), "/", key.stage());
 }
 
 std::string Summary(const v1::Job& job) {
@@ -147,6 +144,7 @@ void ControllerScript::Submit(const Words& words) {
   spec.mutable_recovery()->set_min_stages(GetNumber(words, "min_stages", 0));
   spec.mutable_recovery()->set_replacement_seconds(
       GetNumber(words, "patience", spec.recovery().replacement_seconds()));
+  if (Has(words, "fast")) spec.mutable_recovery()->set_mode(v1::RECOVERY_MODE_FAST);
   spec.mutable_recovery()->set_stall_seconds(GetNumber(words, "stall", 0));
   spec.mutable_recovery()->set_max_skipped_updates(GetNumber(words, "skips", 0));
   spec.mutable_train()->set_device(Get(words, "device", "cpu"));
@@ -234,6 +232,9 @@ void ControllerScript::Report(const Words& words) {
   report.mutable_status()->set_skipped_updates(
       GetNumber(words, "skipped", report.status().skipped_updates()));
   SetStanding([&](const std::string& key) { return Get(words, key); }, *report.mutable_status());
+  if (const uint64_t copy = GetNumber(words, "copy", 0)) {
+    report.mutable_status()->set_copy_update(copy);
+  }
   report.set_held(Has(words, "held"));
   const std::vector<std::string> range = absl::StrSplit(Get(words, "points", "1-0"), '-');
   for (uint64_t i = std::stoul(range[0]); i <= std::stoul(range[1]); ++i) {
@@ -369,48 +370,12 @@ void ControllerScript::TakeMessage(const OutgoingMessage& outgoing) {
 void ControllerScript::TakeCommand(const std::string& name, const v1::Command& command) {
   const std::string type(NameOf(command));
   worker(name).sent[type].push_back(command.id());
-  std::string text = absl::StrCat("to ", name, ": ", type);
-  if (command.has_measure_layers()) {
-    absl::StrAppend(&text, " ", Short(command.measure_layers().key()));
-  } else if (command.has_prepare_stage()) {
-    const v1::PrepareStage& prepare = command.prepare_stage();
-    std::vector<std::string> units;
-    for (const v1::StageAssignment& a : prepare.assignments()) {
-      for (const v1::UnitRange& c : a.chunks()) {
-        units.push_back(absl::StrCat("[", c.first_unit(), ",", c.end_unit(), ")"));
-      }
-    }
-    absl::StrAppend(&text, " ", Short(prepare.key()), " of ", absl::StrJoin(units, " "));
-    if (prepare.has_resume_from()) {
-      absl::StrAppend(&text, " from ", prepare.resume_from().directory());
-    }
-    if (Short(worker(name).report.key()) != Short(prepare.key())) worker(name).report.Clear();
-    *worker(name).report.mutable_key() = prepare.key();
-  } else if (command.has_start_stage()) {
-    absl::StrAppend(&text, " ", Short(command.start_stage().key()));
-  } else if (command.has_hold_stage()) {
-    absl::StrAppend(&text, " ", Short(command.hold_stage().key()),
-                    command.hold_stage().hold()
-                        ? absl::StrCat(" hold at ", command.hold_stage().at_update())
-                        : " go on");
-  } else if (command.has_release_stage()) {
-    absl::StrAppend(&text, " ", Short(command.release_stage().key()), ": ",
-                    command.release_stage().reason());
-  } else if (command.has_commit_checkpoint()) {
-    absl::StrAppend(&text, " ", Short(command.commit_checkpoint().key()), " of update ",
-                    command.commit_checkpoint().update(), ", ",
-                    command.commit_checkpoint().files_size(), " files");
-  } else if (command.has_generate_text()) {
-    absl::StrAppend(&text, " from ", command.generate_text().checkpoint());
-  } else if (command.has_trace_stage()) {
-    absl::StrAppend(&text, " ", Short(command.trace_stage().key()), " of ",
-                    command.trace_stage().updates(), " updates");
-  } else if (command.has_sync_clock()) {
-    // It says nothing of a stage.
-  } else {
-    absl::StrAppend(&text, ": ", command.leave().reason());
+  if (command.has_prepare_stage()) {
+    const v1::StageKey& key = command.prepare_stage().key();
+    if (!IsSame(worker(name).report.key(), key)) worker(name).report.Clear();
+    *worker(name).report.mutable_key() = key;
   }
-  Line(text);
+  Line(absl::StrCat("to ", name, ": ", type, DescribeForScript(command)));
 }
 
 void ControllerScript::ShowStatus(const absl::Status& status) {

@@ -32,13 +32,14 @@ std::vector<FailureCause> Cause(FailureKind kind, const std::string& what) {
 TEST(Recovery, ALostWorkerRestartsTheJobFromItsBeginningOrItsCheckpoint) {
   v1::Job job = RunningJob();
   const auto lost = Cause(FailureKind::kWorkerLost, "its stream broke");
-  const RecoveryDecision first = DecideRecovery(job, lost, kNow);
+  const RecoveryDecision first = DecideRecovery(job, lost, {}, kNow);
   EXPECT_EQ(first.kind, Kind::kRestart);
   EXPECT_EQ(first.reason,
             "stage 1 on worker w1 was lost: its stream broke; every stage goes back to its "
             "beginning, there being no checkpoint, restart 1 of at most 2 in 1m");
   job.add_checkpoints()->set_update(5);
-  EXPECT_THAT(DecideRecovery(job, lost, kNow).reason, HasSubstr("update 5, its last checkpoint"));
+  EXPECT_THAT(DecideRecovery(job, lost, {}, kNow).reason,
+              HasSubstr("update 5, its last checkpoint"));
 }
 
 TEST(Recovery, RestartsCountWithinTheirWindowOnly) {
@@ -47,9 +48,9 @@ TEST(Recovery, RestartsCountWithinTheirWindowOnly) {
   for (const int seconds : {70, 50}) {
     *job.add_restarts() = ToTimestamp(kNow - absl::Seconds(seconds));
   }
-  EXPECT_EQ(DecideRecovery(job, lost, kNow).kind, Kind::kRestart);
+  EXPECT_EQ(DecideRecovery(job, lost, {}, kNow).kind, Kind::kRestart);
   *job.add_restarts() = ToTimestamp(kNow - absl::Seconds(10));
-  const RecoveryDecision last = DecideRecovery(job, lost, kNow);
+  const RecoveryDecision last = DecideRecovery(job, lost, {}, kNow);
   EXPECT_EQ(last.kind, Kind::kFail);
   EXPECT_THAT(last.reason,
               HasSubstr("it has been restarted 2 times within 1m, which is its limit"));
@@ -60,7 +61,7 @@ TEST(Recovery, RestartsCountWithinTheirWindowOnly) {
 TEST(Recovery, WhatWouldOnlyFailAgainFailsTheJob) {
   v1::Job job = RunningJob();
   const auto decide = [&](const std::string& error) {
-    return DecideRecovery(job, Cause(FailureKind::kOwnError, error), kNow).kind;
+    return DecideRecovery(job, Cause(FailureKind::kOwnError, error), {}, kNow).kind;
   };
   EXPECT_EQ(decide("OUT_OF_RANGE: token 300"), Kind::kFail);
   EXPECT_EQ(decide("NOT_FOUND: no file"), Kind::kFail);
@@ -68,7 +69,7 @@ TEST(Recovery, WhatWouldOnlyFailAgainFailsTheJob) {
   EXPECT_EQ(decide("DATA_LOSS: a frame is damaged"), Kind::kRestart);
   job.clear_started();
   EXPECT_EQ(decide("RESOURCE_EXHAUSTED: no memory"), Kind::kFail) << "it has never run";
-  EXPECT_EQ(DecideRecovery(job, Cause(FailureKind::kWorkerLost, "gone"), kNow).kind,
+  EXPECT_EQ(DecideRecovery(job, Cause(FailureKind::kWorkerLost, "gone"), {}, kNow).kind,
             Kind::kRestart);
 }
 
@@ -84,11 +85,11 @@ TEST(Recovery, ADamagedCheckpointIsPassedOverForTheOneBefore) {
     return Cause(FailureKind::kOwnError,
                  absl::StrCat("DATA_LOSS: ", ResumePoint(job)->directory(), "/unit-00001 is bad"));
   };
-  const RecoveryDecision older = DecideRecovery(job, damaged(), kNow);
+  const RecoveryDecision older = DecideRecovery(job, damaged(), {}, kNow);
   EXPECT_EQ(older.kind, Kind::kRestartFromOlder);
   EXPECT_THAT(older.reason, HasSubstr("the checkpoint before it, of update 5, is taken"));
   job.mutable_checkpoints()->DeleteSubrange(1, job.checkpoints_size() - 1);
-  const RecoveryDecision none = DecideRecovery(job, damaged(), kNow);
+  const RecoveryDecision none = DecideRecovery(job, damaged(), {}, kNow);
   EXPECT_EQ(none.kind, Kind::kFail);
   EXPECT_THAT(none.reason, HasSubstr("there is no other checkpoint to go back to"));
 }
@@ -98,7 +99,7 @@ TEST(Recovery, BeforeItsFirstCheckpointAJobGoesBackToTheOneItBeganWith) {
   EXPECT_EQ(ResumePoint(job), nullptr);
   job.mutable_resumed_from()->set_update(4);
   EXPECT_EQ(ResumePoint(job)->update(), 4);
-  EXPECT_THAT(DecideRecovery(job, Cause(FailureKind::kWorkerLost, "gone"), kNow).reason,
+  EXPECT_THAT(DecideRecovery(job, Cause(FailureKind::kWorkerLost, "gone"), {}, kNow).reason,
               HasSubstr("goes back to update 4, with which it began"));
   job.add_checkpoints()->set_update(5);
   EXPECT_EQ(ResumePoint(job)->update(), 5);

@@ -107,8 +107,9 @@ TEST_P(RuntimeFailure, AStageStoppedBeforeTheStartEndsThoseThatRun) {
 }
 
 TEST_P(RuntimeFailure, AStageThatCannotBeBuiltSaysWhyAndTheOthersCanBeStopped) {
-  const auto engine = MakeStageEngine(
-      [](const v1::PrepareStage& command) -> absl::StatusOr<std::unique_ptr<StageCompute>> {
+  const auto engine =
+      MakeStageEngine([](const v1::PrepareStage& command,
+                         const StateCopy*) -> absl::StatusOr<std::unique_ptr<StageCompute>> {
         const int stage = static_cast<int>(command.key().stage());
         if (stage == 1) return absl::ResourceExhaustedError("no memory for the layers");
         return MakeEmulatedCompute(command.spec(), stage);

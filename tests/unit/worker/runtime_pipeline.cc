@@ -60,7 +60,8 @@ RuntimePipeline::RuntimePipeline(const RuntimeShape& shape, Wire wire, uint64_t 
     : watch_(std::move(watch)),
       watch_write_(std::move(watch_write)),
       traces_(shape.stages),
-      engine_(MakeStageEngine([this](const v1::PrepareStage& c) { return MakeCompute(c); })) {
+      engine_(MakeStageEngine(
+          [this](const v1::PrepareStage& c, const StateCopy*) { return MakeCompute(c); })) {
   for (auto& inner : MakeTransports(shape.stages, wire)) {
     transports_.push_back(MakeDelayingTransport(std::move(inner), ++seed, max_delay));
   }
