@@ -32,7 +32,7 @@ class Cluster:
 
     def _start_all(self, workers: int) -> None:
         ports = self.folder / "ports"
-        self._start("coordinator", "paci-coordinator", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
+        self._start("coordinator", "paci-coordinator", "--insecure", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0",
                     "--store", str(self.folder / "paci.db"), "--port-file", str(ports), *self.coordinator_flags)
         self.wait_for(ports.exists, "the coordinator's port file")
         lines = dict(line.split("=", 1) for line in ports.read_text().split())

@@ -1,11 +1,14 @@
 #include "cli/client.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/errors.h"
+#include "common/config/read_file.h"
 #include "common/rpc/address.h"
 #include "common/rpc/backoff.h"
 #include "common/rpc/deadline.h"
@@ -17,9 +20,27 @@ namespace {
 // Between attempts, ours and those of gRPC itself: someone is waiting.
 constexpr BackoffOptions kBackoff = {.first = absl::Milliseconds(100), .max = absl::Seconds(1)};
 
+absl::StatusOr<std::string> ReadToken(const std::string& path) {
+  if (path.empty()) return "";
+  constexpr size_t kMostBytes = 4096;
+  const absl::StatusOr<std::string> text =
+      ReadFile(path, kMostBytes, absl::StrCat("cannot read the token file ", path));
+  if (!text.ok()) return text.status();
+  const absl::string_view token = absl::StripAsciiWhitespace(*text);
+  const bool is_token =
+      !token.empty() && std::all_of(token.begin(), token.end(), absl::ascii_isgraph);
+  if (!is_token) {
+    return absl::InvalidArgumentError(absl::StrCat("the token file ", path,
+                                                   " holds no token; expected one word, as pacictl "
+                                                   "token prints it"));
+  }
+  return std::string(token);
+}
+
 }  // namespace
 
-Client::Client(std::string address, absl::Duration timeout, Interrupt* interrupt)
+Client::Client(std::string address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+               absl::Duration timeout, Interrupt* interrupt)
     : address_(std::move(address)), timeout_(timeout), interrupt_(interrupt) {
   grpc::ChannelArguments arguments;
   // A control plane is reached directly; http_proxy is for the web.
@@ -28,8 +49,7 @@ Client::Client(std::string address, absl::Duration timeout, Interrupt* interrupt
                    static_cast<int>(absl::ToInt64Milliseconds(kBackoff.first)));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    static_cast<int>(absl::ToInt64Milliseconds(kBackoff.max)));
-  const auto channel =
-      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
+  const auto channel = grpc::CreateCustomChannel(address_, credentials, arguments);
   jobs_ = v1::JobService::NewStub(channel);
   cluster_ = v1::ClusterService::NewStub(channel);
 }
@@ -42,7 +62,11 @@ absl::StatusOr<Client> Client::Create(const Globals& globals, Interrupt* interru
   }
   const absl::Duration timeout =
       globals.timeout_seconds > 0 ? absl::Seconds(globals.timeout_seconds) : default_timeout;
-  return Client(ToString(*address), timeout, interrupt);
+  const absl::StatusOr<std::string> token = ReadToken(globals.token_file);
+  if (!token.ok()) return token.status();
+  const auto credentials = MakeChannelCredentials(globals.security, globals.coordinator, *token);
+  if (!credentials.ok()) return credentials.status();
+  return Client(ToString(*address), *credentials, timeout, interrupt);
 }
 
 absl::Status Client::ToStatus(const grpc::Status& status) const {

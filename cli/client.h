@@ -21,7 +21,8 @@ namespace paci::cli {
 class Client {
  public:
   // `interrupt`, if any, outlives the client and cancels its calls.
-  // INVALID_ARGUMENT: the address of `globals` is none.
+  // INVALID_ARGUMENT: the address of `globals` is none, or what protects the connection is not what
+  // it must be.
   static absl::StatusOr<Client> Create(const Globals& globals, Interrupt* interrupt = nullptr,
                                        absl::Duration default_timeout = kCallDeadline);
 
@@ -83,7 +84,8 @@ class Client {
  private:
   using OneCall = std::function<grpc::Status(grpc::ClientContext*)>;
 
-  Client(std::string address, absl::Duration timeout, Interrupt* interrupt);
+  Client(std::string address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+         absl::Duration timeout, Interrupt* interrupt);
 
   absl::Status CallOnce(const OneCall& call);
   absl::Status CallUntil(const OneCall& call, absl::Duration patience);

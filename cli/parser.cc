@@ -91,6 +91,10 @@ void Build(const std::vector<Verb>& verbs, const std::vector<Argument>& globals,
   app->get_formatter()->label("Subcommands", "Verbs");
   for (const Argument& argument : globals) AddArgument(argument, app);
   app->get_option("--coordinator")->envname("PACI_COORDINATOR")->capture_default_str();
+  app->get_option("--tls-ca")->envname("PACI_TLS_CA");
+  app->get_option("--tls-cert")->envname("PACI_TLS_CERT");
+  app->get_option("--tls-key")->envname("PACI_TLS_KEY");
+  app->get_option("--token-file")->envname("PACI_TOKEN_FILE");
   app->get_option("--timeout")->check(CheckTimeout);
   for (const Verb& verb : verbs) {
     CLI::App* sub = app->add_subcommand(verb.name, verb.summary);

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "cli/cli.h"
+#include "common/security/tls.h"
 
 namespace paci::cli {
 
@@ -18,6 +19,8 @@ struct Globals {
   std::string coordinator = "127.0.0.1:7070";
   Format format = Format::kTable;
   double timeout_seconds = 0;  // for one answer of the coordinator; 0: the verb's own
+  SecurityOptions security;
+  std::string token_file;  // empty: no token
 };
 
 // What a verb runs with.

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/daemon/daemon.h"
 #include "common/rpc/version.h"
+#include "common/security/tls.h"
 #include "common/telemetry/log.h"
 #include "coordinator/service/server.h"
 
@@ -25,6 +26,8 @@ struct Flags {
   std::string store = "paci.db";
   std::string metrics;
   std::string port_file;
+  SecurityOptions security;
+  std::string token_file;
   double lease_seconds = 5;
   double report_interval_seconds = 1;
   std::string log_level = "warning";
@@ -43,6 +46,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
   app.add_option("--port-file", flags.port_file,
                  "written once everything listens: lines rpc=HOST:PORT and metrics=HOST:PORT");
+  AddSecurityFlags(app, flags.security);
+  app.add_option("--token-file", flags.token_file,
+                 "users, their roles and the hashes of their tokens; empty: none has a token");
   app.add_option("--lease-seconds", flags.lease_seconds,
                  "silence after which a worker counts as lost")
       ->capture_default_str()
@@ -87,11 +93,14 @@ absl::Status RunCoordinator(const Flags& flags, const sigset_t& signals) {
                      "; expected at most half of --lease-seconds, which is ", flags.lease_seconds));
   }
   gpr_set_log_function(LogGrpc);
+  const auto credentials = MakeServerCredentials(flags.security, flags.token_file);
+  if (!credentials.ok()) return credentials.status();
   absl::Status fatal;  // written before SIGUSR1 is sent, read after it came
   ServerOptions options;
   options.listen = flags.listen;
   options.metrics = flags.metrics;
   options.store = flags.store;
+  options.credentials = *credentials;
   options.controller.lease = absl::Seconds(flags.lease_seconds);
   options.controller.report_interval = absl::Seconds(flags.report_interval_seconds);
   options.controller.make_secret = RandomSecret;

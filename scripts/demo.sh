@@ -30,7 +30,7 @@ if [ ! -s "$here/validation.txt" ]; then
   tail -n +$((lines * 9 / 10 + 1)) "$here/kjv.txt" > "$here/validation.txt"
 fi
 
-build/bin/paci-coordinator --listen 127.0.0.1:0 --metrics 127.0.0.1:0 --store "$here/paci.db" --port-file "$here/ports" \
+build/bin/paci-coordinator --insecure --listen 127.0.0.1:0 --metrics 127.0.0.1:0 --store "$here/paci.db" --port-file "$here/ports" \
   2> "$here/log/coordinator.log" &
 pids+=($!)
 until [ -s "$here/ports" ]; do

@@ -37,6 +37,7 @@ struct Flags {
   std::string log_level = "warning";
   std::string log_format = "text";
   double drain_seconds = 30;
+  SecurityOptions security;
 };
 
 void AddFlags(CLI::App& app, Flags& flags) {
@@ -52,6 +53,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--data-advertise", flags.data_advertise,
                  "host name or address that neighbours dial; default: the host of --data-listen");
+  AddSecurityFlags(app, flags.security);
   app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
   app.add_option("--threads", flags.threads,
                  "compute threads of a job that names none; 0: one a core")
@@ -114,6 +116,8 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
   if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
     return logging;
   }
+  const auto credentials = MakeChannelCredentials(flags.security, flags.coordinator, /*token=*/"");
+  if (!credentials.ok()) return credentials.status();
   TcpOptions tcp;
   tcp.listen = flags.data_listen;
   tcp.advertise_host = flags.data_advertise;
@@ -131,6 +135,7 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
   const std::unique_ptr<Engine> engine = MakeTorchEngine(threads);
   AgentOptions options;
   options.coordinator = flags.coordinator;
+  options.credentials = *credentials;
   options.worker_id = RandomWorkerId();
   options.worker_name = flags.name;
   options.info = DescribeHost();

@@ -23,6 +23,7 @@ std::vector<Verb> AllVerbs() {
           CheckpointsVerb(),
           VerifyCheckpointVerb(),
           GenerateVerb(),
+          TokenVerb(),
           VersionVerb(),
           CompletionVerb()};
 }

@@ -9,6 +9,7 @@ namespace paci::cli {
 Verb SubmitVerb();
 Verb ValidateVerb();
 Verb PlanVerb();
+Verb TokenVerb();
 Verb ListVerb();
 Verb DescribeVerb();
 Verb DiagnoseVerb();

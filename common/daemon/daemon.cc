@@ -27,4 +27,15 @@ int RunDaemon(const std::string& name, CLI::App& app, int argc, char** argv,
   return absl::IsInvalidArgument(status) ? 2 : 1;
 }
 
+void AddSecurityFlags(CLI::App& app, SecurityOptions& options) {
+  app.add_option("--tls-ca", options.tls.ca,
+                 "certificate of the authority that those of others must be of");
+  app.add_option("--tls-cert", options.tls.certificate, "this process's own certificate");
+  app.add_option("--tls-key", options.tls.key, "its key");
+  app.add_flag(
+      "--insecure", options.is_insecure,
+      "neither encrypt connections nor ask who calls: for a network whose every machine is "
+      "trusted");
+}
+
 }  // namespace paci

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/security/tls.h"
 
 namespace paci {
 
@@ -20,5 +21,8 @@ sigset_t BlockSignals();
 // Parses the command line of `app`, calls `run`, and returns the exit code of the process.
 int RunDaemon(const std::string& name, CLI::App& app, int argc, char** argv,
               const std::function<absl::Status()>& run);
+
+// --tls-ca, --tls-cert, --tls-key and --insecure.
+void AddSecurityFlags(CLI::App& app, SecurityOptions& options);
 
 }  // namespace paci

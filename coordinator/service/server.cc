@@ -59,7 +59,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   grpc::ServerBuilder builder;
   SetLimits(builder);
   int port = 0;
-  builder.AddListeningPort(ToString(address), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(ToString(address), options.credentials, &port);
   builder.RegisterService(&worker_service_);
   builder.RegisterService(&job_service_);
   builder.RegisterService(&cluster_service_);

@@ -24,6 +24,8 @@ struct ServerOptions {
   std::string listen;   // HOST:PORT; port 0 takes a free one
   std::string metrics;  // HOST:PORT of /metrics; empty: none
   std::string store;    // file
+  // Of `listen`; by default everybody may do everything.
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   ControllerOptions controller;
   // The store cannot be written any more: the process is to end. On the core's thread.
   std::function<void(const absl::Status& why)> on_fatal;

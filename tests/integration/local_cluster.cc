@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/rpc/deadline.h"
+#include "common/security/tls.h"
 #include "tests/integration/job_files.h"
 
 namespace paci {
@@ -75,13 +76,16 @@ void LocalCluster::StartCoordinator() {
   if (rpc_address_.empty()) rpc_address_ = metrics_address_ = absl::StrCat(place.host, ":0");
   const std::string port_file = absl::StrCat(folder_.path(), "/ports");
   std::filesystem::remove(port_file);
-  coordinator_ = std::make_unique<Process>(
-      "paci-coordinator",
-      std::vector<std::string>{"--listen", rpc_address_, "--metrics", metrics_address_, "--store",
-                               absl::StrCat(folder_.path(), "/store.db"), "--port-file", port_file,
-                               "--lease-seconds", absl::StrCat(options_.lease_seconds),
-                               "--report-interval-seconds", "0.05", "--log-level", "info"},
-      std::vector<std::string>{}, place.launcher);
+  std::vector<std::string> args = SecurityFlags("coordinator");
+  if (!options_.certificates.empty()) {
+    args.insert(args.end(), {"--token-file", options_.certificates + "/tokens"});
+  }
+  args.insert(args.end(), {"--listen", rpc_address_, "--metrics", metrics_address_, "--store",
+                           absl::StrCat(folder_.path(), "/store.db"), "--port-file", port_file,
+                           "--lease-seconds", absl::StrCat(options_.lease_seconds),
+                           "--report-interval-seconds", "0.05", "--log-level", "info"});
+  coordinator_ = std::make_unique<Process>("paci-coordinator", args, std::vector<std::string>{},
+                                           place.launcher);
   Poll("the coordinator listens",
        [&] { return std::filesystem::exists(port_file) || !coordinator_->IsRunning(); });
   ASSERT_TRUE(coordinator_->IsRunning()) << coordinator_->Wait().err;
@@ -91,10 +95,25 @@ void LocalCluster::StartCoordinator() {
   grpc::ChannelArguments arguments;
   // A connection of its own, which has not failed before.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  const auto channel =
-      grpc::CreateCustomChannel(rpc_address_, grpc::InsecureChannelCredentials(), arguments);
+  SecurityOptions security;
+  security.is_insecure = options_.certificates.empty();
+  if (!security.is_insecure) {
+    const std::string& folder = options_.certificates;
+    security.tls = {folder + "/ca.pem", folder + "/admin.pem", folder + "/admin.key"};
+  }
+  const auto credentials = MakeChannelCredentials(security, rpc_address_, /*token=*/"");
+  ASSERT_TRUE(credentials.ok()) << credentials.status();
+  const auto channel = grpc::CreateCustomChannel(rpc_address_, *credentials, arguments);
   jobs_ = v1::JobService::NewStub(channel);
   cluster_ = v1::ClusterService::NewStub(channel);
+}
+
+std::vector<std::string> LocalCluster::SecurityFlags(const std::string& owner) const {
+  const std::string& folder = options_.certificates;
+  if (folder.empty()) return {"--insecure"};
+  return {"--tls-ca",   folder + "/ca.pem",
+          "--tls-cert", absl::StrCat(folder, "/", owner, ".pem"),
+          "--tls-key",  absl::StrCat(folder, "/", owner, ".key")};
 }
 
 void LocalCluster::KillCoordinator() {
@@ -112,11 +131,11 @@ void LocalCluster::KillWorker(const std::string& name) {
 Process& LocalCluster::StartWorker(const std::string& name) {
   const Place place = PlaceOf(name);
   const std::string any_port = absl::StrCat(place.host, ":0");
-  const std::vector<std::string> args = {
-      "--coordinator", rpc_address_, "--name", name, "--data-listen", any_port, "--metrics",
-      any_port, "--threads", "1", "--log-level", "info",
-      // A worker that is not let go when its stage is released would stay.
-      "--drain-seconds", "600"};
+  std::vector<std::string> args = SecurityFlags("worker");
+  args.insert(args.end(), {"--coordinator", rpc_address_, "--name", name, "--data-listen", any_port,
+                           "--metrics", any_port, "--threads", "1", "--log-level", "info",
+                           // A worker that is not let go when its stage is released would stay.
+                           "--drain-seconds", "600"});
   return *(workers_[name] = std::make_unique<Process>("paci-worker", args,
                                                       std::vector<std::string>{}, place.launcher));
 }
@@ -139,6 +158,8 @@ void LocalCluster::EndInOrder() {
 
 CommandResult LocalCluster::Pacictl(std::vector<std::string> args) const {
   args.insert(args.end(), {"--coordinator", rpc_address_});
+  const std::vector<std::string> security = SecurityFlags("admin");
+  args.insert(args.end(), security.begin(), security.end());
   return RunBinary(args);
 }
 

@@ -27,6 +27,8 @@ struct Place {
 struct ClusterOptions {
   int workers = 0;
   double lease_seconds = 30;  // long: a busy host is not a lost worker
+  // Folder of what deploy/tls/make_certs.sh makes, and of `tokens`; empty: --insecure.
+  std::string certificates;
   // Of "coordinator", "w0", ...; empty: loopback.
   std::function<Place(const std::string& name)> place;
 };
@@ -58,6 +60,7 @@ class LocalCluster {
   std::string metrics_address() const { return metrics_address_; }
   const TestFolder& folder() const { return folder_; }
 
+  // As an admin. As anybody else, with his options and environment: RunBinary.
   CommandResult Pacictl(std::vector<std::string> args) const;
   // With -o json, and expected to end with 0.
   nlohmann::json PacictlJson(std::vector<std::string> args) const;
@@ -85,6 +88,8 @@ class LocalCluster {
 
  private:
   Place PlaceOf(const std::string& name) const;
+  // Of a program that has the certificate of `owner`.
+  std::vector<std::string> SecurityFlags(const std::string& owner) const;
 
   const ClusterOptions options_;
   const TestFolder folder_;

@@ -30,13 +30,15 @@ TEST(Taken, APortIsAnErrorThatNamesIt) {
   LocalCluster cluster;
   const std::string store = cluster.folder().path() + "/other.db";
   const CommandResult listen =
-      Process("paci-coordinator", {"--listen", cluster.rpc_address(), "--store", store}).Wait();
+      Process("paci-coordinator",
+              {"--insecure", "--listen", cluster.rpc_address(), "--store", store})
+          .Wait();
   EXPECT_EQ(listen.code, 1);
   EXPECT_EQ(listen.err, absl::StrCat("paci-coordinator: cannot listen on ", cluster.rpc_address(),
                                      ": Address already in use\n"));
   const CommandResult metrics =
-      Process("paci-coordinator",
-              {"--listen", "127.0.0.1:0", "--metrics", cluster.metrics_address(), "--store", store})
+      Process("paci-coordinator", {"--insecure", "--listen", "127.0.0.1:0", "--metrics",
+                                   cluster.metrics_address(), "--store", store})
           .Wait();
   EXPECT_EQ(metrics.code, 1);
   EXPECT_THAT(metrics.err,
@@ -86,9 +88,10 @@ TEST(Flags, ThatCannotBeRightAreUsageErrors) {
       {"paci-worker", "--threads", "100000"},
       {"paci-worker", "--drain-seconds", "nan"},
       {"paci-worker", "--data-advertise", "bad host"},
-      {"paci-coordinator", "--store", store, "--listen", "127.0.0.1:0", "--lease-seconds", "nan"},
-      {"paci-coordinator", "--store", "", "--listen", "127.0.0.1:0"},
-      {"paci-coordinator", "--store", ":memory:", "--listen", "127.0.0.1:0"},
+      {"paci-coordinator", "--insecure", "--store", store, "--listen", "127.0.0.1:0",
+       "--lease-seconds", "nan"},
+      {"paci-coordinator", "--insecure", "--store", "", "--listen", "127.0.0.1:0"},
+      {"paci-coordinator", "--insecure", "--store", ":memory:", "--listen", "127.0.0.1:0"},
   };
   for (const std::vector<std::string>& line : lines) {
     const CommandResult result =
@@ -100,9 +103,10 @@ TEST(Flags, ThatCannotBeRightAreUsageErrors) {
 
 TEST(Taken, AStoreIsAnErrorThatNamesItsHolder) {
   LocalCluster cluster;
-  const CommandResult second = Process("paci-coordinator", {"--listen", "127.0.0.1:0", "--store",
-                                                            cluster.folder().path() + "/store.db"})
-                                   .Wait();
+  const CommandResult second =
+      Process("paci-coordinator", {"--insecure", "--listen", "127.0.0.1:0", "--store",
+                                   cluster.folder().path() + "/store.db"})
+          .Wait();
   EXPECT_EQ(second.code, 1);
   EXPECT_THAT(second.err, AllOf(HasSubstr("store.db"), HasSubstr("process ")));
   EXPECT_EQ(cluster.Pacictl({"list"}).code, 0) << "the first is not disturbed";

@@ -22,7 +22,7 @@ namespace {
 // For the coordinator to hear that an idle worker leaves, and to end the stream.
 constexpr absl::Duration kFarewell = absl::Seconds(1);
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> MakeChannel(const AgentOptions& options) {
   grpc::ChannelArguments arguments;
   // A coordinator that is gone without a word is noticed within seconds.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5000);
@@ -30,7 +30,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Not the connection of an earlier channel, with its backoff: the agent's decides when to dial.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(options.coordinator, options.credentials, arguments);
 }
 
 }  // namespace
@@ -84,7 +84,7 @@ Agent::Served Agent::Serve() {
   Served served;
   {
     // A channel a dial: one that has failed is looked at again only every 5 s while no call waits.
-    const auto stub = v1::WorkerService::NewStub(MakeChannel(options_.coordinator));
+    const auto stub = v1::WorkerService::NewStub(MakeChannel(options_));
     const std::unique_ptr<Stream> stream = stub->Connect(&context);
     std::thread writer([&] { Write(*stream); });
     pthread_setname_np(writer.native_handle(), "paci-report");

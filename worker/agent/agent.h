@@ -4,6 +4,8 @@
 // jittered backoff when it breaks, while the stage that is held trains on. Knows the protocol of
 // worker.proto, nothing of tensors.
 
+#include <grpcpp/security/credentials.h>
+
 #include <deque>
 #include <memory>
 #include <optional>
@@ -27,6 +29,7 @@ struct AgentOptions {
   std::string worker_name;
   v1::WorkerInfo info;
   absl::Duration max_redial_delay = absl::Seconds(5);
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
 };
 
 struct HeldStage {

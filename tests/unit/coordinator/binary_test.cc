@@ -50,6 +50,7 @@ class BinaryTest : public testing::Test {
     const char* folder = std::getenv("PACI_BIN");
     args.insert(args.begin(),
                 std::string(folder == nullptr ? "build/bin" : folder) + "/paci-coordinator");
+    args.push_back("--insecure");
     std::vector<char*> argv;
     argv.reserve(args.size() + 1);
     for (std::string& arg : args) argv.push_back(arg.data());
