@@ -44,9 +44,8 @@ class Arrival {
 };
 
 struct Link {
-  Link(Transport& from, Transport& to, uint32_t stage, bool checksums) {
+  Link(Transport& from, Transport& to, uint32_t stage, const LinkOptions& options) {
     const LinkId link{"bench-1", 1, stage, stage + 1};
-    const LinkOptions options{"secret", checksums};
     const absl::Time deadline = absl::Now() + absl::Seconds(10);
     Arrival<SendChannel> sending;
     Arrival<ReceiveChannel> receiving;
@@ -94,8 +93,8 @@ Buffers MakeBuffers(size_t bytes) {
 
 class ChannelStream {
  public:
-  ChannelStream(size_t bytes, bool checksums)
-      : link_(*from_, *to_, 0, checksums), sent_(MakeBuffers(bytes)), received_(sent_) {}
+  ChannelStream(size_t bytes, const LinkOptions& options)
+      : link_(*from_, *to_, 0, options), sent_(MakeBuffers(bytes)), received_(sent_) {}
 
   void Move(int frames) {
     std::thread receiving([&] {
@@ -199,10 +198,15 @@ double SecondsOf(const Work& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// [frame bytes, checksums]
+// How frames are guarded: 0 not at all, 1 by a checksum each, 2 by TLS.
+LinkOptions OptionsOf(const benchmark::State& state) {
+  return {"secret", state.range(1) == 1, state.range(1) == 2};
+}
+
+// [frame bytes, guard]
 void OneWay(benchmark::State& state) {
   const size_t bytes = state.range(0);
-  ChannelStream channel(bytes, state.range(1) != 0);
+  ChannelStream channel(bytes, OptionsOf(state));
   RawStream raw(bytes);
   const int frames = static_cast<int>((256 << 20) / bytes);
   channel.Move(frames / 4);
@@ -229,19 +233,19 @@ void OneWay(benchmark::State& state) {
   state.counters["cpu_of_raw"] = channel_cpu / raw_cpu;
 }
 BENCHMARK(OneWay)
-    ->ArgNames({"bytes", "checksums"})
-    ->ArgsProduct({{64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20}, {0, 1}})
+    ->ArgNames({"bytes", "guard"})
+    ->ArgsProduct({{64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20}, {0, 1, 2}})
     ->UseManualTime()
     ->Iterations(8)
     ->Unit(benchmark::kMillisecond);
 
-// There and back, one frame at a time, answered on a thread of its own. [frame bytes, checksums]
+// There and back, one frame at a time, answered on a thread of its own. [frame bytes, guard]
 void RoundTrip(benchmark::State& state) {
   constexpr int kTrips = 500;
   const size_t bytes = state.range(0);
   const auto a = *ListenTcp(TcpOptions()), b = *ListenTcp(TcpOptions());
-  const bool checksums = state.range(1) != 0;
-  const Link there(*a, *b, 0, checksums), back(*b, *a, 1, checksums);
+  const LinkOptions options = OptionsOf(state);
+  const Link there(*a, *b, 0, options), back(*b, *a, 1, options);
   std::vector<std::byte> at_a(bytes), at_b(bytes);
   uint64_t index = 0;
   const auto receive = [](const Link& link, uint64_t i, std::vector<std::byte>& into) {
@@ -292,8 +296,8 @@ void RoundTrip(benchmark::State& state) {
   state.counters["of_raw"] = raw_seconds / channel_seconds;
 }
 BENCHMARK(RoundTrip)
-    ->ArgNames({"bytes", "checksums"})
-    ->ArgsProduct({{64, 64 << 10, 1 << 20, 4 << 20}, {0, 1}})
+    ->ArgNames({"bytes", "guard"})
+    ->ArgsProduct({{64, 64 << 10, 1 << 20, 4 << 20}, {0, 1, 2}})
     ->UseManualTime()
     ->Iterations(4);
 

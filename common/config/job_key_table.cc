@@ -143,6 +143,12 @@ constexpr JobKey kKeys[] = {
     {"pipeline.partition", KeyType::kCounts, Constant("[]"), Between(1, 1026), "",
      "Units of each stage, or of each part where a stage has several chunks; the embedding, every "
      "block and the head are a unit. Empty: balanced."},
+    {"pipeline.data_tls",
+     KeyType::kBool,
+     Constant("false"),
+     {},
+     "",
+     "Encrypt what workers send each other, by TLS 1.3 with a key of the job and generation."},
     {"pipeline.frame_checksums",
      KeyType::kBool,
      Constant("true"),

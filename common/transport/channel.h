@@ -96,6 +96,7 @@ class ReceiveChannel {
 struct LinkOptions {
   std::string secret;     // shared by the job's stages for this generation; never sent
   bool checksums = true;  // xxh3 of each payload in its frame
+  bool encrypt = false;   // both ends say the same
 };
 
 // Makes channels, which outlive it. Thread-safe. The sending side dials; the receiving side must

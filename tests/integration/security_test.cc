@@ -46,7 +46,7 @@ class Security : public testing::Test {
 
 TEST_F(Security, AJobTrainsAndRecoversOverTls) {
   LocalCluster cluster(Options(4));
-  const std::string id = cluster.SubmitCheckpointed();
+  const std::string id = cluster.SubmitCheckpointed({"pipeline.data_tls=true"});
   cluster.Await(id, [](const v1::Job& job) { return !job.checkpoint().empty(); });
   cluster.worker("w1").Signal(SIGKILL);
   EXPECT_EQ(OutcomeOf(cluster, id), UndisturbedOutcome());

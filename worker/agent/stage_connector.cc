@@ -19,7 +19,8 @@ StageConnector::StageConnector(const v1::PrepareStage& command, Transport* trans
       stage_(command.key().stage()),
       stages_(command.spec().pipeline().stages()),
       deadline_(absl::Now() + absl::Seconds(command.connect_seconds())),
-      options_{command.secret(), command.spec().pipeline().frame_checksums()},
+      options_{command.secret(), command.spec().pipeline().frame_checksums(),
+               command.spec().pipeline().data_tls()},
       transport_(transport) {}
 
 void StageConnector::Begin() {

@@ -4,13 +4,17 @@
 #include <array>
 #include <asio/buffer.hpp>
 #include <asio/read.hpp>
+#include <asio/ssl/error.hpp>
 #include <asio/write.hpp>
 #include <atomic>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/checksum/checksum.h"
 #include "common/transport/pending.h"
+#include "common/transport/tcp/tls.h"
 #include "common/transport/tcp/wire.h"
 
 namespace paci {
@@ -27,12 +31,19 @@ auto Until(size_t bytes) {
 // Payloads with a checksum move in pieces of this size.
 constexpr size_t kPieceBytes = 256 << 10;
 
+// An operation of TLS may still encrypt from its buffers, or decrypt into them, after the
+// connection was closed and its owner's memory is gone: what moves goes through memory of the
+// connection.
+template <typename Stream>
+constexpr bool kIsStaged = std::is_same_v<Stream, TlsStream>;
+
 // What both ends of a connection have: the socket, and one way to end. On the I/O thread only, but
 // for `stats`; kept alive by the asynchronous operations under way.
+template <typename Stream>
 class Connection {
  public:
-  Connection(asio::ip::tcp::socket socket, LinkId link, std::string peer, bool checksums)
-      : socket_(std::move(socket)),
+  Connection(Stream stream, LinkId link, std::string peer, bool checksums)
+      : stream_(std::move(stream)),
         link_(std::move(link)),
         peer_(std::move(peer)),
         checksums_(checksums) {}
@@ -42,12 +53,12 @@ class Connection {
     if (!closed_.ok()) return;
     closed_ = reason;
     std::error_code ignored;
-    socket_.close(ignored);
+    stream_.lowest_layer().close(ignored);
     FinishAll(closed_);
   }
   void Lost(const std::error_code& error) {
-    const std::string why =
-        error == asio::error::eof ? "it closed the connection" : error.message();
+    const bool is_end = error == asio::error::eof || error == asio::ssl::error::stream_truncated;
+    const std::string why = is_end ? "it closed the connection" : error.message();
     Close(absl::UnavailableError(
         absl::StrCat("lost the peer ", peer_, " of the link of ", ToString(link_), ": ", why)));
   }
@@ -60,7 +71,7 @@ class Connection {
     payload_bytes_ += payload_bytes;
   }
 
-  asio::ip::tcp::socket socket_;
+  Stream stream_;
   const LinkId link_;
   const std::string peer_;
   const bool checksums_;
@@ -71,19 +82,24 @@ class Connection {
   std::atomic<uint64_t> payload_bytes_{0};
 };
 
-class Outgoing final : public Connection, public std::enable_shared_from_this<Outgoing> {
+template <typename Stream>
+class Outgoing final : public Connection<Stream>,
+                       public std::enable_shared_from_this<Outgoing<Stream>> {
+  using Base = Connection<Stream>;
+  using Base::checksums_, Base::closed_, Base::link_, Base::peer_, Base::stream_;
+
  public:
-  using Connection::Connection;
+  using Base::Base, Base::Close, Base::Lost;
 
   // The peer never speaks on this connection again: what comes is its end.
   void WatchForEnd() {
-    socket_.async_read_some(asio::buffer(unexpected_),
-                            [self = shared_from_this()](const std::error_code& error, size_t) {
-                              if (error) return self->Lost(error);
-                              self->Close(absl::InvalidArgumentError(absl::StrCat(
-                                  "the peer ", self->peer_, " sent bytes on the link of ",
-                                  ToString(self->link_), ", on which it only receives")));
-                            });
+    stream_.async_read_some(asio::buffer(unexpected_), [self = this->shared_from_this()](
+                                                           const std::error_code& error, size_t) {
+      if (error) return self->Lost(error);
+      self->Close(absl::InvalidArgumentError(
+          absl::StrCat("the peer ", self->peer_, " sent bytes on the link of ",
+                       ToString(self->link_), ", on which it only receives")));
+    });
   }
 
   void Add(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) {
@@ -105,20 +121,31 @@ class Outgoing final : public Connection, public std::enable_shared_from_this<Ou
   void WritePiece(size_t begin) {
     const absl::Span<const std::byte> bytes = sends_.front().bytes;
     const absl::Span<const std::byte> piece =
-        bytes.subspan(begin, checksums_ ? kPieceBytes : bytes.size());
+        bytes.subspan(begin, checksums_ || kIsStaged<Stream> ? kPieceBytes : bytes.size());
     const size_t end = begin + piece.size();
     const bool is_last = end == bytes.size();
     if (checksums_) {
       checksum_.Add(piece);
       if (is_last) trailer_ = EncodeFrameTrailer(checksum_.Value());
     }
-    const std::array<asio::const_buffer, 3> buffers = {
+    const std::array<asio::const_buffer, 3> parts = {
         asio::buffer(header_, begin == 0 ? header_.size() : 0),
         asio::buffer(piece.data(), piece.size()),
         asio::buffer(trailer_, checksums_ && is_last ? trailer_.size() : 0)};
+    if constexpr (kIsStaged<Stream>) {
+      staged_.resize(asio::buffer_size(parts));
+      asio::buffer_copy(asio::buffer(staged_), parts);
+      Write(asio::buffer(staged_), end, is_last);
+    } else {
+      Write(parts, end, is_last);
+    }
+  }
+
+  template <typename Buffers>
+  void Write(const Buffers& buffers, size_t end, bool is_last) {
     asio::async_write(
-        socket_, buffers, Until(asio::buffer_size(buffers)),
-        [self = shared_from_this(), end, is_last](const std::error_code& error, size_t) {
+        stream_, buffers, Until(asio::buffer_size(buffers)),
+        [self = this->shared_from_this(), end, is_last](const std::error_code& error, size_t) {
           if (!self->closed_.ok()) return;
           if (error) return self->Lost(error);
           is_last ? self->OnWritten() : self->WritePiece(end);
@@ -126,7 +153,7 @@ class Outgoing final : public Connection, public std::enable_shared_from_this<Ou
   }
 
   void OnWritten() {
-    Count(sends_.front().bytes.size());
+    this->Count(sends_.front().bytes.size());
     sends_.FinishFront(absl::OkStatus());
     if (closed_.ok() && !sends_.empty()) WriteFront();
   }
@@ -137,12 +164,18 @@ class Outgoing final : public Connection, public std::enable_shared_from_this<Ou
   FrameHeaderBytes header_;
   FrameTrailerBytes trailer_;
   Checksum checksum_;  // of the frame that is being written
+  std::vector<std::byte> staged_;
   std::array<std::byte, 1> unexpected_;
 };
 
-class Incoming final : public Connection, public std::enable_shared_from_this<Incoming> {
+template <typename Stream>
+class Incoming final : public Connection<Stream>,
+                       public std::enable_shared_from_this<Incoming<Stream>> {
+  using Base = Connection<Stream>;
+  using Base::checksums_, Base::closed_, Base::link_, Base::stream_;
+
  public:
-  using Connection::Connection;
+  using Base::Base, Base::Close, Base::Lost;
 
   void Add(FrameTag expected, absl::Span<std::byte> into, TransferDone done) {
     if (!closed_.ok()) return done(closed_);
@@ -155,8 +188,8 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
   void ReadHeader() {
     const size_t missing = header_bytes_.size() - header_size_;
     if (missing == 0) return OnHeader();
-    asio::async_read(socket_, asio::buffer(header_bytes_) + header_size_, Until(missing),
-                     [self = shared_from_this()](const std::error_code& error, size_t) {
+    asio::async_read(stream_, asio::buffer(header_bytes_) + header_size_, Until(missing),
+                     [self = this->shared_from_this()](const std::error_code& error, size_t) {
                        if (!self->closed_.ok()) return;
                        if (error) return self->Lost(error);
                        self->OnHeader();
@@ -194,20 +227,32 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
     const absl::Span<std::byte> into = receives_.front().bytes.subspan(
         payload_size_, header_.has_checksum ? kPieceBytes : absl::Span<std::byte>::npos);
     const bool is_last = payload_size_ + into.size() == receives_.front().bytes.size();
-    const std::array<asio::mutable_buffer, 2> buffers = {
+    const std::array<asio::mutable_buffer, 2> parts = {
         asio::buffer(into.data(), into.size()),
         is_last ? asio::buffer(tail_, trailer_bytes() + kFrameHeaderBytes) + tail_size_
                 : asio::mutable_buffer()};
-    socket_.async_read_some(
-        buffers, [self = shared_from_this(), into](const std::error_code& error, size_t size) {
-          if (!self->closed_.ok()) return;
-          if (error) return self->Lost(error);
-          const size_t payload = std::min(size, into.size());
-          if (self->header_.has_checksum) self->checksum_.Add(into.first(payload));
-          self->payload_size_ += payload;
-          self->tail_size_ += size - payload;
-          self->OnPayload();
-        });
+    if constexpr (kIsStaged<Stream>) {
+      staged_.resize(std::min(asio::buffer_size(parts), kPieceBytes));
+      Read(asio::buffer(staged_), into,
+           [this, parts](size_t size) { asio::buffer_copy(parts, asio::buffer(staged_, size)); });
+    } else {
+      Read(parts, into, [](size_t) {});
+    }
+  }
+
+  template <typename Buffers, typename Unstage>
+  void Read(const Buffers& buffers, absl::Span<std::byte> into, Unstage unstage) {
+    stream_.async_read_some(buffers, [self = this->shared_from_this(), into, unstage](
+                                         const std::error_code& error, size_t size) {
+      if (!self->closed_.ok()) return;
+      if (error) return self->Lost(error);
+      unstage(size);
+      const size_t payload = std::min(size, into.size());
+      if (self->header_.has_checksum) self->checksum_.Add(into.first(payload));
+      self->payload_size_ += payload;
+      self->tail_size_ += size - payload;
+      self->OnPayload();
+    });
   }
 
   void OnPayload() {
@@ -223,7 +268,7 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
     }
     header_size_ = tail_size_ - trailer_bytes();
     std::copy_n(tail_.begin() + trailer_bytes(), header_size_, header_bytes_.begin());
-    Count(payload_size_);
+    this->Count(payload_size_);
     receives_.FinishFront(absl::OkStatus());
     if (closed_.ok() && !receives_.empty()) ReadHeader();
   }
@@ -231,6 +276,7 @@ class Incoming final : public Connection, public std::enable_shared_from_this<In
   void FinishAll(const absl::Status& status) override { receives_.FinishAll(status); }
 
   PendingReceives receives_;
+  std::vector<std::byte> staged_;
   FrameHeaderBytes header_bytes_;
   size_t header_size_ = 0;  // of header_bytes_ that are read
 
@@ -268,39 +314,50 @@ class Handle : public Base {
   const std::shared_ptr<IoThread> io_;
 };
 
-class TcpSender final : public Handle<SendChannel, Outgoing, absl::Span<const std::byte>> {
+template <typename Stream>
+class TcpSender final : public Handle<SendChannel, Outgoing<Stream>, absl::Span<const std::byte>> {
  public:
-  using Handle::Handle;
+  using Handle<SendChannel, Outgoing<Stream>, absl::Span<const std::byte>>::Handle;
   void Send(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) override {
-    Add(tag, payload, std::move(done));
+    this->Add(tag, payload, std::move(done));
   }
 };
 
-class TcpReceiver final : public Handle<ReceiveChannel, Incoming, absl::Span<std::byte>> {
+template <typename Stream>
+class TcpReceiver final : public Handle<ReceiveChannel, Incoming<Stream>, absl::Span<std::byte>> {
  public:
-  using Handle::Handle;
+  using Handle<ReceiveChannel, Incoming<Stream>, absl::Span<std::byte>>::Handle;
   void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) override {
-    Add(expected, into, std::move(done));
+    this->Add(expected, into, std::move(done));
   }
 };
 
 }  // namespace
 
-std::unique_ptr<SendChannel> MakeTcpSender(asio::ip::tcp::socket socket, LinkId link,
-                                           std::string peer, bool checksums,
-                                           std::shared_ptr<IoThread> io) {
-  auto wire =
-      std::make_shared<Outgoing>(std::move(socket), std::move(link), std::move(peer), checksums);
+template <typename Stream>
+std::unique_ptr<SendChannel> MakeTcpSender(Stream stream, LinkId link, std::string peer,
+                                           bool checksums, std::shared_ptr<IoThread> io) {
+  auto wire = std::make_shared<Outgoing<Stream>>(std::move(stream), std::move(link),
+                                                 std::move(peer), checksums);
   wire->WatchForEnd();
-  return std::make_unique<TcpSender>(std::move(wire), std::move(io));
+  return std::make_unique<TcpSender<Stream>>(std::move(wire), std::move(io));
 }
 
-std::unique_ptr<ReceiveChannel> MakeTcpReceiver(asio::ip::tcp::socket socket, LinkId link,
-                                                std::string peer, bool checksums,
-                                                std::shared_ptr<IoThread> io) {
-  auto wire =
-      std::make_shared<Incoming>(std::move(socket), std::move(link), std::move(peer), checksums);
-  return std::make_unique<TcpReceiver>(std::move(wire), std::move(io));
+template <typename Stream>
+std::unique_ptr<ReceiveChannel> MakeTcpReceiver(Stream stream, LinkId link, std::string peer,
+                                                bool checksums, std::shared_ptr<IoThread> io) {
+  auto wire = std::make_shared<Incoming<Stream>>(std::move(stream), std::move(link),
+                                                 std::move(peer), checksums);
+  return std::make_unique<TcpReceiver<Stream>>(std::move(wire), std::move(io));
 }
+
+template std::unique_ptr<SendChannel> MakeTcpSender(asio::ip::tcp::socket, LinkId, std::string,
+                                                    bool, std::shared_ptr<IoThread>);
+template std::unique_ptr<SendChannel> MakeTcpSender(TlsStream, LinkId, std::string, bool,
+                                                    std::shared_ptr<IoThread>);
+template std::unique_ptr<ReceiveChannel> MakeTcpReceiver(asio::ip::tcp::socket, LinkId, std::string,
+                                                         bool, std::shared_ptr<IoThread>);
+template std::unique_ptr<ReceiveChannel> MakeTcpReceiver(TlsStream, LinkId, std::string, bool,
+                                                         std::shared_ptr<IoThread>);
 
 }  // namespace paci

@@ -9,13 +9,13 @@
 
 namespace paci {
 
-// A connection whose handshake is done, as one end of a channel. `peer` is its address, for errors.
-// On the I/O thread.
-std::unique_ptr<SendChannel> MakeTcpSender(asio::ip::tcp::socket socket, LinkId link,
-                                           std::string peer, bool checksums,
-                                           std::shared_ptr<IoThread> io);
-std::unique_ptr<ReceiveChannel> MakeTcpReceiver(asio::ip::tcp::socket socket, LinkId link,
-                                                std::string peer, bool checksums,
-                                                std::shared_ptr<IoThread> io);
+// A connection whose handshake is done, as one end of a channel; `Stream`: tcp::socket or
+// TlsStream. `peer` is its address, for errors. On the I/O thread.
+template <typename Stream>
+std::unique_ptr<SendChannel> MakeTcpSender(Stream stream, LinkId link, std::string peer,
+                                           bool checksums, std::shared_ptr<IoThread> io);
+template <typename Stream>
+std::unique_ptr<ReceiveChannel> MakeTcpReceiver(Stream stream, LinkId link, std::string peer,
+                                                bool checksums, std::shared_ptr<IoThread> io);
 
 }  // namespace paci

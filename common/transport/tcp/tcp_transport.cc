@@ -12,6 +12,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <list>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,7 @@
 #include "common/transport/io_thread.h"
 #include "common/transport/tcp/handshake.h"
 #include "common/transport/tcp/tcp_channel.h"
+#include "common/transport/tcp/tls.h"
 
 namespace paci {
 namespace {
@@ -104,11 +106,13 @@ struct Dialling {
   Transport::OnSendChannel done;
   asio::steady_timer pause;
   tcp::socket socket;
+  std::optional<TlsStream> encrypted;  // then `socket` is in it
 
   bool is_over() const { return done == nullptr; }
   void Cancel() {
     std::error_code ignored;
     socket.close(ignored);
+    if (encrypted) encrypted->next_layer().close(ignored);
     pause.cancel();
     std::exchange(done, nullptr)(absl::CancelledError(absl::StrCat("cancelled: ", ToString(link))));
   }
@@ -214,16 +218,28 @@ asio::awaitable<void> Core::Greet(tcp::socket socket) {
     };
     link = co_await Examine(socket, find_secret);
   }
+  auto accepting = link.ok() ? FindAccepting(*link) : nullptr;
+  std::optional<TlsStream> encrypted;
+  absl::Status status = link.status();
+  if (accepting != nullptr && accepting->options.encrypt) {
+    encrypted =
+        MakeTlsStream(std::move(socket), TlsSide::kAcceptor, *link, accepting->options.secret);
+    const SocketDeadline deadline(encrypted->next_layer(),
+                                  absl::ToChronoNanoseconds(options_.handshake_timeout));
+    status = co_await Encrypt(*encrypted, TlsSide::kAcceptor);
+    accepting = FindAccepting(*link);  // it may have ended meanwhile
+  }
   --pending_handshakes_;
-  if (!link.ok()) {
+  if (!status.ok()) {
     LogDebug("refused a connection to the data port",
-             {{"peer", peer}, {"error", link.status().message()}});
+             {{"peer", peer}, {"error", status.message()}});
     co_return;
   }
-  const auto accepting = FindAccepting(*link);
   if (accepting == nullptr) co_return;
   const bool checksums = accepting->options.checksums;
-  Finish(accepting, MakeTcpReceiver(std::move(socket), *link, peer, checksums, weak_io_.lock()));
+  Finish(accepting,
+         encrypted ? MakeTcpReceiver(*std::move(encrypted), *link, peer, checksums, weak_io_.lock())
+                   : MakeTcpReceiver(std::move(socket), *link, peer, checksums, weak_io_.lock()));
 }
 
 std::shared_ptr<Accepting> Core::FindAccepting(const LinkId& link) const {
@@ -298,14 +314,18 @@ void Core::Finish(const std::shared_ptr<Dialling>& dialling, const HostPort& add
   dialling_.remove(dialling);
   auto done = std::exchange(dialling->done, nullptr);
   if (!status.ok()) return done(status);
-  done(MakeTcpSender(std::move(dialling->socket), dialling->link, ToString(address),
-                     dialling->options.checksums, weak_io_.lock()));
+  const LinkOptions& options = dialling->options;
+  done(dialling->encrypted ? MakeTcpSender(*std::move(dialling->encrypted), dialling->link,
+                                           ToString(address), options.checksums, weak_io_.lock())
+                           : MakeTcpSender(std::move(dialling->socket), dialling->link,
+                                           ToString(address), options.checksums, weak_io_.lock()));
 }
 
 asio::awaitable<absl::Status> Core::DialOnce(HostPort address, absl::Time deadline,
                                              std::shared_ptr<Dialling> dialling) {
   tcp::socket& socket = dialling->socket;
   socket = tcp::socket(io_->context());
+  dialling->encrypted.reset();
   const auto timeout =
       std::min(Until(deadline), absl::ToChronoNanoseconds(options_.handshake_timeout));
   const SocketDeadline socket_deadline(socket, timeout);
@@ -320,7 +340,13 @@ asio::awaitable<absl::Status> Core::DialOnce(HostPort address, absl::Time deadli
   if (refused) co_return absl::UnavailableError(refused.message());
   if (dialling->is_over()) co_return absl::CancelledError("");
   Tune(socket);
-  co_return co_await Introduce(socket, dialling->link, dialling->options.secret);
+  const absl::Status introduced =
+      co_await Introduce(socket, dialling->link, dialling->options.secret);
+  if (!introduced.ok() || !dialling->options.encrypt || dialling->is_over()) co_return introduced;
+  dialling->encrypted =
+      MakeTlsStream(std::move(socket), TlsSide::kDialler, dialling->link, dialling->options.secret);
+  const SocketDeadline tls_deadline(dialling->encrypted->next_layer(), timeout);
+  co_return co_await Encrypt(*dialling->encrypted, TlsSide::kDialler);
 }
 
 void Core::Cancel(const std::function<bool(const LinkId&)>& matches) {

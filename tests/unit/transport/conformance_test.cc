@@ -26,8 +26,8 @@ class Conformance : public ::testing::TestWithParam<Network> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Transports, Conformance,
-                         ::testing::Values(InprocNetwork(), TcpNetwork(), Delayed(InprocNetwork()),
-                                           Delayed(TcpNetwork())),
+                         ::testing::Values(InprocNetwork(), TcpNetwork(), EncryptedTcpNetwork(),
+                                           Delayed(InprocNetwork()), Delayed(TcpNetwork())),
                          [](const auto& info) { return info.param.name; });
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }

@@ -20,6 +20,7 @@ class RawPeer {
   RawPeer(RawPeer&& other) noexcept;
   ~RawPeer();
 
+  int fd() const { return fd_; }
   void Send(absl::Span<const std::byte> bytes);
   void Send(absl::string_view text);
   // Says that nothing more follows.

@@ -80,6 +80,37 @@ inline Network Delayed(const Network& inner) {
           }};
 }
 
+// Encrypts every link.
+class EncryptingTransport final : public Transport {
+ public:
+  explicit EncryptingTransport(std::unique_ptr<Transport> inner) : inner_(std::move(inner)) {}
+  std::string address() const override { return inner_->address(); }
+  void Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
+              OnReceiveChannel done) override {
+    inner_->Accept(link, Encrypted(options), deadline, std::move(done));
+  }
+  void Connect(const std::string& address, const LinkId& link, const LinkOptions& options,
+               absl::Time deadline, OnSendChannel done) override {
+    inner_->Connect(address, link, Encrypted(options), deadline, std::move(done));
+  }
+  void Cancel(const std::string& job_id, uint64_t generation) override {
+    inner_->Cancel(job_id, generation);
+  }
+
+ private:
+  static LinkOptions Encrypted(LinkOptions options) {
+    options.encrypt = true;
+    return options;
+  }
+  const std::unique_ptr<Transport> inner_;
+};
+
+inline Network EncryptedTcpNetwork() {
+  return {"EncryptedTcp", [] {
+            return [] { return std::make_unique<EncryptingTransport>(*ListenTcp(TcpOptions())); };
+          }};
+}
+
 using Bytes = std::vector<std::byte>;
 
 // Different for every seed, at every size.
