@@ -38,6 +38,7 @@ struct Flags {
   std::string log_format = "text";
   double drain_seconds = 30;
   SecurityOptions security;
+  PathRoots roots;
 };
 
 void AddFlags(CLI::App& app, Flags& flags) {
@@ -54,6 +55,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--data-advertise", flags.data_advertise,
                  "host name or address that neighbours dial; default: the host of --data-listen");
   AddSecurityFlags(app, flags.security);
+  app.add_option("--root", flags.roots,
+                 "folder below which the files of jobs lie; again for another; none: anywhere")
+      ->allow_extra_args(false);
   app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
   app.add_option("--threads", flags.threads,
                  "compute threads of a job that names none; 0: one a core")
@@ -103,7 +107,8 @@ absl::Status CheckFlags(const Flags& flags) {
     const absl::Status parsed = ParseHostPort(address).status();
     return absl::Status(parsed.code(), absl::StrCat(flag, ": ", parsed.message()));
   };
-  absl::Status status = check("--coordinator", flags.coordinator);
+  absl::Status status = CheckRoots(flags.roots);
+  status.Update(check("--coordinator", flags.coordinator));
   status.Update(check("--data-listen", flags.data_listen));
   if (!flags.data_advertise.empty()) {
     status.Update(check("--data-advertise", absl::StrCat(flags.data_advertise, ":1")));
@@ -132,7 +137,7 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
 
   const uint32_t threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
-  const std::unique_ptr<Engine> engine = MakeTorchEngine(threads);
+  const std::unique_ptr<Engine> engine = MakeTorchEngine(threads, flags.roots);
   AgentOptions options;
   options.coordinator = flags.coordinator;
   options.credentials = *credentials;

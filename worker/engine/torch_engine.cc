@@ -1,5 +1,7 @@
 #include "worker/engine/torch_engine.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/checkpoint/checkpoint.h"
 #include "worker/compute/torch_compute.h"
@@ -12,11 +14,12 @@ namespace {
 
 class TorchEngine final : public Engine {
  public:
-  explicit TorchEngine(uint32_t threads) : threads_(threads) {}
+  TorchEngine(uint32_t threads, PathRoots roots) : threads_(threads), roots_(std::move(roots)) {}
 
   absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& command,
                                                             const StateCopy* state) override {
     const v1::JobSpec& spec = command.spec();
+    if (absl::Status confined = CheckConfined(command, roots_); !confined.ok()) return confined;
     if (spec.has_emulation()) return MakeEmulatedCompute(spec, command.key().stage());
     if (spec.train().device() != "cpu") {
       return absl::UnimplementedError(absl::StrCat(
@@ -31,10 +34,14 @@ class TorchEngine final : public Engine {
 
   absl::Status CommitCheckpoint(const v1::JobSpec& spec,
                                 const v1::CommitCheckpoint& command) override {
+    const absl::Status confined = CheckConfined("checkpoint.dir", spec.checkpoint().dir(), roots_);
+    if (!confined.ok()) return confined;
     return CommitManifest(spec, command);
   }
 
   absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateText& command) override {
+    const absl::Status confined = CheckConfined("the checkpoint", command.checkpoint(), roots_);
+    if (!confined.ok()) return confined;
     return GenerateFromCheckpoint(command, ThreadsOf(command.spec()));
   }
 
@@ -44,12 +51,13 @@ class TorchEngine final : public Engine {
   }
 
   const uint32_t threads_;
+  const PathRoots roots_;
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads) {
-  return std::make_unique<TorchEngine>(threads);
+std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads, PathRoots roots) {
+  return std::make_unique<TorchEngine>(threads, std::move(roots));
 }
 
 }  // namespace paci

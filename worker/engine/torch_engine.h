@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 
+#include "common/config/path_roots.h"
 #include "worker/agent/engine.h"
 
 namespace paci {
 
-// `threads`: compute threads of a job that names none.
-std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads);
+// `threads`: compute threads of a job that names none. Files outside `roots` are neither read nor
+// written for any job.
+std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads, PathRoots roots);
 
 // What this machine makes of a float32 matrix product, in floating-point operations a second.
 // Takes half a second.
