@@ -35,6 +35,25 @@ sanitize() {
   ctest --test-dir "$folder" --output-on-failure --no-tests=error -j 2 "$@"
 }
 
+# Each target of tests/fuzz searches for SECONDS, from its seeds and from what it found before (.run/fuzz).
+fuzz() {
+  local seconds=${1:-60}
+  export CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+  ./run build --quiet $(sed -n 's/^paci_fuzz(\([a-z_]*\).*/fuzz_\1/p' tests/fuzz/CMakeLists.txt)
+  CXX=clang++-14 cmake -S . -B build-fuzz -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DPACI_WORKER=OFF \
+    -DPACI_SANITIZE=address,undefined -DPACI_FUZZ=ON > /dev/null
+  local target corpus
+  for target in $(sed -n 's/^paci_fuzz(\([a-z_]*\).*/\1/p' tests/fuzz/CMakeLists.txt); do
+    ninja --quiet -C build-fuzz "fuzz_$target"
+    corpus=.run/fuzz/$target
+    mkdir -p "$corpus"
+    "build/tests/fuzz/fuzz_$target" "$corpus"
+    echo "fuzz $target: $seconds s"
+    "build-fuzz/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 \
+      -verbosity=0 -print_funcs=0 -artifact_prefix=".run/fuzz/$target-" "$corpus"
+  done
+}
+
 case "${1:-all}" in
   all)
     check_format
@@ -52,6 +71,7 @@ case "${1:-all}" in
     sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory'
     sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires|SpanRecorder)'
     ;;
+  fuzz) fuzz "${2:-}" ;;
   docs) build; suite -R 'Docs|Reference' ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, chaos" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos" >&2; exit 2 ;;
 esac
