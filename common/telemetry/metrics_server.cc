@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <exception>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "common/telemetry/log.h"
 
 namespace paci {
@@ -29,6 +31,41 @@ int OnServerMessage(const struct mg_connection* /*connection*/, const char* mess
     LogDebug("metrics server", {{"message", message}});
   }
   return 1;  // handled: it does not go to stderr as well
+}
+
+// A web server's context is known to nobody but its callbacks; these find what they answer from.
+// Thread-safe.
+template <typename Pager>
+class Contexts {
+ public:
+  void Add(const mg_context* context, std::weak_ptr<Pager> pager) {
+    absl::MutexLock lock(&mutex_);
+    pagers_[context] = std::move(pager);
+  }
+  void Remove(const mg_context* context) {
+    absl::MutexLock lock(&mutex_);
+    pagers_.erase(context);
+  }
+  std::shared_ptr<Pager> Find(const mg_context* context) {
+    absl::MutexLock lock(&mutex_);
+    const auto found = pagers_.find(context);
+    return found == pagers_.end() ? nullptr : found->second.lock();
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::map<const mg_context*, std::weak_ptr<Pager>> pagers_ ABSL_GUARDED_BY(mutex_);
+};
+
+// No scripts, nothing from elsewhere, in nobody's frame.
+void Write(mg_connection* connection, const std::string& page, bool with_body) {
+  const std::string header = absl::StrCat(
+      "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: ", page.size(),
+      "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: "
+      "no-referrer\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
+      "frame-ancestors 'none'; base-uri 'none'; form-action 'none'\r\nConnection: close\r\n\r\n");
+  mg_write(connection, header.data(), header.size());
+  if (with_body) mg_write(connection, page.data(), page.size());
 }
 
 struct Address {
@@ -63,12 +100,12 @@ absl::StatusOr<Address> ParseAddress(const std::string& text) {
   return address;
 }
 
-absl::StatusOr<std::unique_ptr<prometheus::Exposer>> Listen(const Address& address) {
+absl::StatusOr<std::unique_ptr<prometheus::Exposer>> Listen(const Address& address,
+                                                            CivetCallbacks callbacks) {
   std::string said;
   starting_says = &said;
   std::string failure;
   std::unique_ptr<prometheus::Exposer> exposer;
-  CivetCallbacks callbacks;
   callbacks.log_message = OnServerMessage;
   try {
     exposer = std::make_unique<prometheus::Exposer>(
@@ -88,21 +125,67 @@ absl::StatusOr<std::unique_ptr<prometheus::Exposer>> Listen(const Address& addre
 
 }  // namespace
 
+struct MetricsServer::Pager {
+  absl::Mutex mutex;
+  Pages pages ABSL_GUARDED_BY(mutex);
+
+  static Contexts<Pager>& contexts() {
+    static auto* const contexts = new Contexts<Pager>();
+    return *contexts;
+  }
+  // Of the server that this thread starts.
+  static std::shared_ptr<Pager>& starting() {
+    thread_local std::shared_ptr<Pager> pager;
+    return pager;
+  }
+  static int Answer(mg_connection* connection) {
+    const std::shared_ptr<Pager> pager = contexts().Find(mg_get_context(connection));
+    const mg_request_info* const request = mg_get_request_info(connection);
+    const absl::string_view method = request->request_method;
+    if (pager == nullptr || (method != "GET" && method != "HEAD")) return 0;
+    std::optional<std::string> page;
+    {
+      absl::MutexLock lock(&pager->mutex);
+      if (pager->pages != nullptr) page = pager->pages(request->local_uri);
+    }
+    if (!page) return 0;
+    Write(connection, *page, method == "GET");
+    return 200;
+  }
+};
+
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(const std::string& address) {
   absl::StatusOr<Address> parsed = ParseAddress(address);
   if (!parsed.ok()) return parsed.status();
-  absl::StatusOr<std::unique_ptr<prometheus::Exposer>> exposer = Listen(*parsed);
+  const auto pager = std::make_shared<Pager>();
+  CivetCallbacks callbacks;
+  callbacks.begin_request = Pager::Answer;
+  callbacks.init_context = [](const mg_context* context) {
+    Pager::contexts().Add(context, Pager::starting());
+  };
+  callbacks.exit_context = [](const mg_context* context) { Pager::contexts().Remove(context); };
+  Pager::starting() = pager;
+  absl::StatusOr<std::unique_ptr<prometheus::Exposer>> exposer = Listen(*parsed, callbacks);
+  Pager::starting() = nullptr;
   if (!exposer.ok()) return exposer.status();
   const std::vector<int> ports = (*exposer)->GetListeningPorts();
   if (ports.empty()) {
     return absl::UnavailableError(absl::StrCat("metrics are served at no port of ", address));
   }
   return absl::WrapUnique(
-      new MetricsServer(absl::StrCat(parsed->host, ":", ports[0]), std::move(*exposer)));
+      new MetricsServer(absl::StrCat(parsed->host, ":", ports[0]), pager, std::move(*exposer)));
 }
 
-MetricsServer::MetricsServer(std::string address, std::unique_ptr<prometheus::Exposer> exposer)
-    : address_(std::move(address)), exposer_(std::move(exposer)) {}
+MetricsServer::MetricsServer(std::string address, std::shared_ptr<Pager> pager,
+                             std::unique_ptr<prometheus::Exposer> exposer)
+    : address_(std::move(address)), pager_(std::move(pager)), exposer_(std::move(exposer)) {}
+
+MetricsServer::~MetricsServer() { Serve(nullptr); }
+
+void MetricsServer::Serve(Pages pages) {
+  absl::MutexLock lock(&pager_->mutex);
+  pager_->pages = std::move(pages);
+}
 
 void MetricsServer::Expose(const std::shared_ptr<prometheus::Collectable>& source) {
   exposer_->RegisterCollectable(source);

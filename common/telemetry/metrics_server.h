@@ -3,10 +3,13 @@
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace paci {
 
@@ -19,18 +22,26 @@ class MetricsServer {
   // listened on, with what the system said ("Address already in use").
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Start(const std::string& address);
 
+  ~MetricsServer();
   MetricsServer(const MetricsServer&) = delete;
   MetricsServer& operator=(const MetricsServer&) = delete;
 
   // `source` is asked at every scrape for as long as it lives, on a thread of the server.
   void Expose(const std::shared_ptr<prometheus::Collectable>& source);
+  // Answers what is not /metrics: an HTML page for the path of a GET; nullopt: there is none.
+  // Called on a thread of the server, until this is destroyed or Serve is called again.
+  using Pages = std::function<std::optional<std::string>(absl::string_view path)>;
+  void Serve(Pages pages);
   // HOST:PORT, with the port that is listened on.
   const std::string& address() const { return address_; }
 
  private:
-  MetricsServer(std::string address, std::unique_ptr<prometheus::Exposer> exposer);
+  struct Pager;  // what requests are answered from
+  MetricsServer(std::string address, std::shared_ptr<Pager> pager,
+                std::unique_ptr<prometheus::Exposer> exposer);
 
   const std::string address_;
+  const std::shared_ptr<Pager> pager_;
   const std::unique_ptr<prometheus::Exposer> exposer_;
 };
 

@@ -10,6 +10,7 @@
 #include "common/rpc/address.h"
 #include "common/rpc/deadline.h"
 #include "coordinator/service/port_check.h"
+#include "coordinator/service/status_pages.h"
 
 namespace paci {
 namespace {
@@ -77,6 +78,8 @@ absl::Status Server::Listen(const ServerOptions& options) {
   metrics_ = *std::move(metrics);
   collector_ = std::make_shared<MetricsCollector>(&core_);
   metrics_->Expose(collector_);
+  metrics_->Serve(
+      [pages = StatusPages(&core_)](absl::string_view path) { return pages.Page(path); });
   return absl::OkStatus();
 }
 

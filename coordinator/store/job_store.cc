@@ -249,6 +249,26 @@ absl::StatusOr<std::vector<v1::Event>> JobStore::Events(const std::string& job_i
   return ReadAll<v1::Event>(*select, path_);
 }
 
+absl::StatusOr<std::vector<v1::Event>> JobStore::LastEvents(const std::string& job_id,
+                                                            size_t limit) {
+  absl::StatusOr<Statement> select = database_.Prepare(
+      "SELECT event FROM (SELECT sequence, event FROM events WHERE job_id = ?1 "
+      "ORDER BY sequence DESC LIMIT ?2) ORDER BY sequence");
+  if (!select.ok()) return select.status();
+  select->BindText(1, job_id).Bind(2, uint64_t{limit});
+  return ReadAll<v1::Event>(*select, path_);
+}
+
+absl::StatusOr<std::vector<v1::MetricPoint>> JobStore::SampledPoints(const std::string& job_id,
+                                                                     uint64_t step) {
+  absl::StatusOr<Statement> select = database_.Prepare(
+      "SELECT point FROM points WHERE job_id = ?1 AND \"update\" % ?2 = 0 "
+      "ORDER BY \"update\", is_validation");
+  if (!select.ok()) return select.status();
+  select->BindText(1, job_id).Bind(2, step);
+  return ReadAll<v1::MetricPoint>(*select, path_);
+}
+
 absl::StatusOr<std::vector<v1::MetricPoint>> JobStore::Points(const std::string& job_id,
                                                               std::optional<uint64_t> after_update,
                                                               size_t limit) {

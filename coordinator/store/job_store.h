@@ -38,6 +38,11 @@ class JobStore {
   absl::StatusOr<std::vector<v1::MetricPoint>> Points(const std::string& job_id,
                                                       std::optional<uint64_t> after_update,
                                                       size_t limit);
+  // The newest of a job, oldest first.
+  absl::StatusOr<std::vector<v1::Event>> LastEvents(const std::string& job_id, size_t limit);
+  // Of a job, those of every `step`th update (>= 1), by update. Reads all of its keys.
+  absl::StatusOr<std::vector<v1::MetricPoint>> SampledPoints(const std::string& job_id,
+                                                             uint64_t step);
 
  private:
   JobStore(std::string path, FileLock lock, Database database);

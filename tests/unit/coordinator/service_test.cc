@@ -269,8 +269,8 @@ TEST_F(ServiceTest, WhoIsConnectedDoesNotKeepItFromEnding) {
   EXPECT_EQ(worker.End().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
-// The whole answer to GET /metrics at an address of 127.0.0.1.
-std::string GetMetrics(const std::string& address) {
+// The whole answer to a GET at an address of 127.0.0.1.
+std::string HttpGet(const std::string& address, const std::string& path) {
   const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
@@ -278,7 +278,8 @@ std::string GetMetrics(const std::string& address) {
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::string answer;
   if (connect(descriptor, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) == 0) {
-    const std::string request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    const std::string request =
+        absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     EXPECT_EQ(write(descriptor, request.data(), request.size()),
               static_cast<ssize_t>(request.size()));
     char buffer[4096];
@@ -294,9 +295,29 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
   ServerOptions options = Options();
   options.metrics = "127.0.0.1:0";
   Start(options);
-  const std::string answer = GetMetrics(server_->metrics_address());
+  const std::string answer = HttpGet(server_->metrics_address(), "/metrics");
   EXPECT_THAT(answer, HasSubstr("200 OK"));
   EXPECT_THAT(answer, HasSubstr("\npaci_"));
+}
+
+TEST_F(ServiceTest, AStatusPageIsServedBesideTheMetrics) {
+  server_.reset();
+  ServerOptions options = Options();
+  options.metrics = "127.0.0.1:0";
+  Start(options);
+  const std::string id = Submit(SmallSpec("a", 2, 3)).id();
+  const auto get = [&](const std::string& path) {
+    return HttpGet(server_->metrics_address(), path);
+  };
+  const std::string all = get("/");
+  EXPECT_THAT(all, HasSubstr("200 OK"));
+  EXPECT_THAT(all, HasSubstr("Content-Security-Policy: default-src 'none'"));
+  EXPECT_THAT(all, HasSubstr("<h2 id=\"" + id + "\">" + id + ": Pending"));
+  EXPECT_THAT(all, HasSubstr("submitted for 2 stages"));
+  EXPECT_THAT(get("/jobs/" + id), HasSubstr(id + ": Pending"));
+  for (const std::string path : {"/jobs/", "/jobs/none", "/jobs", "/x", "/jobs/%3Cscript%3E"}) {
+    EXPECT_THAT(get(path), HasSubstr("404")) << path;
+  }
 }
 
 TEST_F(ServiceTest, WatchersHaveALimit) {

@@ -95,6 +95,30 @@ TEST_F(StoreTest, APointThatIsWrittenAgainReplacesTheFirst) {
   EXPECT_EQ(points[0].loss(), 4);
 }
 
+TEST_F(StoreTest, ACurveIsThinnedOutAndOfEventsTheNewestAreKnown) {
+  const auto store = JobStore::Open(path_).value();
+  StoreWrites writes;
+  for (uint64_t update = 0; update <= 20; ++update) {
+    writes.points.push_back(Point("a-1", update, false, 1));
+    v1::Event& event = writes.events.emplace_back();
+    event.set_sequence(update + 1);
+    event.set_job_id(update % 2 == 0 ? "a-1" : "b-2");
+  }
+  ASSERT_TRUE(store->Apply(writes).ok());
+  std::vector<uint64_t> updates;
+  const auto sampled = store->SampledPoints("a-1", 8).value();
+  for (const v1::MetricPoint& point : sampled) {
+    updates.push_back(point.update());
+  }
+  EXPECT_EQ(updates, (std::vector<uint64_t>{0, 8, 16}));
+  std::vector<uint64_t> sequences;
+  const auto newest = store->LastEvents("a-1", 3).value();
+  for (const v1::Event& event : newest) {
+    sequences.push_back(event.sequence());
+  }
+  EXPECT_EQ(sequences, (std::vector<uint64_t>{17, 19, 21}));
+}
+
 TEST_F(StoreTest, PagesOfPointsNeverSplitAnUpdateAndTogetherAreAllOfThem) {
   const auto store = JobStore::Open(path_).value();
   StoreWrites writes;

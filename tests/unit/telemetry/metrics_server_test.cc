@@ -69,6 +69,25 @@ TEST(MetricsServer, ServesNothingElse) {
   EXPECT_THAT(Get(PortOf((*server)->address()), "/etc/passwd"), HasSubstr("404"));
 }
 
+TEST(MetricsServer, ServesThePagesOfItsOwner) {
+  auto server = MetricsServer::Start("127.0.0.1:0");
+  auto other = MetricsServer::Start("127.0.0.1:0");
+  ASSERT_TRUE(server.ok() && other.ok());
+  const auto registry = std::make_shared<prometheus::Registry>();
+  (*server)->Expose(registry);
+  (*server)->Serve([](absl::string_view path) -> std::optional<std::string> {
+    if (path != "/here") return std::nullopt;
+    return "<p>it is here</p>";
+  });
+  const int port = PortOf((*server)->address());
+  EXPECT_THAT(Get(port, "/here"), HasSubstr("<p>it is here</p>"));
+  EXPECT_THAT(Get(port, "/there"), HasSubstr("404"));
+  EXPECT_THAT(Get(port, "/metrics"), HasSubstr("exposer_"));
+  EXPECT_THAT(Get(PortOf((*other)->address()), "/here"), HasSubstr("404"));
+  (*server)->Serve(nullptr);
+  EXPECT_THAT(Get(port, "/here"), HasSubstr("404"));
+}
+
 TEST(MetricsServer, StopsWhenDestroyed) {
   auto server = MetricsServer::Start("127.0.0.1:0");
   ASSERT_TRUE(server.ok()) << server.status();
