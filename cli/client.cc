@@ -39,9 +39,8 @@ absl::StatusOr<std::string> ReadToken(const std::string& path) {
 
 }  // namespace
 
-Client::Client(std::string address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
-               absl::Duration timeout, Interrupt* interrupt)
-    : address_(std::move(address)), timeout_(timeout), interrupt_(interrupt) {
+std::shared_ptr<grpc::Channel> Dial(const std::string& address,
+                                    const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   // A control plane is reached directly; http_proxy is for the web.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -49,7 +48,19 @@ Client::Client(std::string address, const std::shared_ptr<grpc::ChannelCredentia
                    static_cast<int>(absl::ToInt64Milliseconds(kBackoff.first)));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    static_cast<int>(absl::ToInt64Milliseconds(kBackoff.max)));
-  const auto channel = grpc::CreateCustomChannel(address_, credentials, arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsOf(const Globals& globals) {
+  const absl::StatusOr<std::string> token = ReadToken(globals.token_file);
+  if (!token.ok()) return token.status();
+  return MakeChannelCredentials(globals.security, globals.coordinator, *token);
+}
+
+Client::Client(std::string address, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+               absl::Duration timeout, Interrupt* interrupt)
+    : address_(std::move(address)), timeout_(timeout), interrupt_(interrupt) {
+  const auto channel = Dial(address_, credentials);
   jobs_ = v1::JobService::NewStub(channel);
   cluster_ = v1::ClusterService::NewStub(channel);
 }
@@ -62,9 +73,7 @@ absl::StatusOr<Client> Client::Create(const Globals& globals, Interrupt* interru
   }
   const absl::Duration timeout =
       globals.timeout_seconds > 0 ? absl::Seconds(globals.timeout_seconds) : default_timeout;
-  const absl::StatusOr<std::string> token = ReadToken(globals.token_file);
-  if (!token.ok()) return token.status();
-  const auto credentials = MakeChannelCredentials(globals.security, globals.coordinator, *token);
+  const auto credentials = CredentialsOf(globals);
   if (!credentials.ok()) return credentials.status();
   return Client(ToString(*address), *credentials, timeout, interrupt);
 }

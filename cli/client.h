@@ -16,6 +16,13 @@
 
 namespace paci::cli {
 
+// `address` is HOST:PORT. Retries fast: someone is waiting.
+std::shared_ptr<grpc::Channel> Dial(const std::string& address,
+                                    const std::shared_ptr<grpc::ChannelCredentials>& credentials);
+
+// Of what `globals` say about the coordinator.
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> CredentialsOf(const Globals& globals);
+
 // Calls to one coordinator, each with a deadline. Its errors are ready to be printed: UNAVAILABLE
 // for no answer, which names the address. Single-threaded.
 class Client {

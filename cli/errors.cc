@@ -36,12 +36,16 @@ std::string ErrorText(const absl::Status& status) {
   return text;
 }
 
-std::string UnreachableText(const std::string& address, const std::string& grpc_message) {
-  // The cause is the innermost, and so the last, of the nested messages.
+std::string CauseOf(const std::string& grpc_message) {
+  // The last of the nested messages.
   const size_t colon = grpc_message.rfind(": ");
   std::string cause = colon == std::string::npos ? grpc_message : grpc_message.substr(colon + 2);
   if (!cause.empty()) cause[0] = absl::ascii_tolower(static_cast<unsigned char>(cause[0]));
-  return absl::StrCat("cannot reach the coordinator at ", address, ": ", cause,
+  return cause;
+}
+
+std::string UnreachableText(const std::string& address, const std::string& grpc_message) {
+  return absl::StrCat("cannot reach the coordinator at ", address, ": ", CauseOf(grpc_message),
                       "; is it running? set --coordinator or PACI_COORDINATOR");
 }
 

@@ -22,8 +22,11 @@ int ExitCodeOf(const absl::Status& status);
 // Every line of the message behind "pacictl: ".
 std::string ErrorText(const absl::Status& status);
 
-// One line, from what gRPC says of a failed connection: "... last error: UNKNOWN:
+// The innermost cause of what gRPC says of a failed connection: "... last error: UNKNOWN:
 // ipv4:127.0.0.1:7070: Failed to connect to remote host: Connection refused".
+std::string CauseOf(const std::string& grpc_message);
+
+// One line for such a message.
 std::string UnreachableText(const std::string& address, const std::string& grpc_message);
 
 }  // namespace paci::cli

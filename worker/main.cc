@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/daemon/daemon.h"
 #include "common/rpc/address.h"
+#include "common/rpc/health_server.h"
 #include "common/rpc/version.h"
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics_server.h"
@@ -27,12 +28,16 @@
 namespace paci {
 namespace {
 
+// The name that --health serves under while the coordinator has this worker among its own.
+constexpr char kRegistered[] = "paci.v1.WorkerService";
+
 struct Flags {
   std::string coordinator = "127.0.0.1:7070";
   std::string name = DefaultWorkerName();
   std::string data_listen = "127.0.0.1:0";
   std::string data_advertise;
   std::string metrics;
+  std::string health;
   uint32_t threads = 0;
   std::string log_level = "warning";
   std::string log_format = "text";
@@ -59,6 +64,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "folder below which the files of jobs lie; again for another; none: anywhere")
       ->allow_extra_args(false);
   app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
+  app.add_option("--health", flags.health,
+                 "HOST:PORT of the standard gRPC health service; empty: none");
   app.add_option("--threads", flags.threads,
                  "compute threads of a job that names none; 0: one a core")
       ->capture_default_str()
@@ -113,7 +120,27 @@ absl::Status CheckFlags(const Flags& flags) {
   if (!flags.data_advertise.empty()) {
     status.Update(check("--data-advertise", absl::StrCat(flags.data_advertise, ":1")));
   }
+  if (!flags.health.empty()) status.Update(check("--health", flags.health));
   return status;
+}
+
+// Null without an address.
+absl::StatusOr<std::unique_ptr<HealthServer>> StartHealth(const std::string& address) {
+  if (address.empty()) return nullptr;
+  absl::StatusOr<std::unique_ptr<HealthServer>> health = HealthServer::Start(address);
+  if (health.ok()) (*health)->SetServing(kRegistered, false);
+  return health;
+}
+
+AgentOptions DescribeWorker(const Flags& flags, uint32_t threads) {
+  AgentOptions options;
+  options.coordinator = flags.coordinator;
+  options.worker_id = RandomWorkerId();
+  options.worker_name = flags.name;
+  options.info = DescribeHost();
+  options.info.set_threads(threads);
+  options.info.set_matmul_flops(MeasureMatmulFlops(threads));
+  return options;
 }
 
 absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
@@ -135,19 +162,21 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
     metrics = *std::move(started);
   }
 
+  absl::StatusOr<std::unique_ptr<HealthServer>> health = StartHealth(flags.health);
+  if (!health.ok()) return health.status();
+
   const uint32_t threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
   const std::unique_ptr<Engine> engine = MakeTorchEngine(threads, flags.roots);
-  AgentOptions options;
-  options.coordinator = flags.coordinator;
+  AgentOptions options = DescribeWorker(flags, threads);
   options.credentials = *credentials;
-  options.worker_id = RandomWorkerId();
-  options.worker_name = flags.name;
-  options.info = DescribeHost();
-  options.info.set_threads(threads);
-  options.info.set_matmul_flops(MeasureMatmulFlops(threads));
   options.info.set_data_address((*transport)->address());
   options.info.set_metrics_address(metrics ? metrics->address() : "");
+  if (*health != nullptr) {
+    options.on_registration = [&health](bool is_registered) {
+      (*health)->SetServing(kRegistered, is_registered);
+    };
+  }
   Agent agent(options, transport->get(), engine.get());
   const auto collector = std::make_shared<WorkerMetrics>(
       [&]() -> std::optional<std::pair<std::string, v1::StageStatus>> {
@@ -156,7 +185,9 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
         return std::pair(held->key.job_id(), std::move(held->status));
       });
   if (metrics) metrics->Expose(collector);
-  LogInfo("paci-worker is up", {{"name", flags.name}, {"data", (*transport)->address()}});
+  LogInfo("paci-worker is up", {{"name", flags.name},
+                                {"data", (*transport)->address()},
+                                {"health", *health == nullptr ? "" : (*health)->address()}});
 
   std::thread waiter([&] { AwaitSignals(agent, signals, absl::Seconds(flags.drain_seconds)); });
   pthread_setname_np(waiter.native_handle(), "paci-signals");

@@ -24,6 +24,7 @@ std::vector<Verb> AllVerbs() {
           VerifyCheckpointVerb(),
           GenerateVerb(),
           TokenVerb(),
+          HealthVerb(),
           VersionVerb(),
           CompletionVerb()};
 }

@@ -27,6 +27,7 @@ Verb CheckpointsVerb();
 Verb VerifyCheckpointVerb();
 Verb GenerateVerb();
 Verb TraceVerb();
+Verb HealthVerb();
 Verb VersionVerb();
 Verb CompletionVerb();
 

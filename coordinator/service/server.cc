@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/address.h"
 #include "common/rpc/deadline.h"
-#include "coordinator/service/port_check.h"
+#include "common/rpc/port_check.h"
 #include "coordinator/service/status_pages.h"
 
 namespace paci {

@@ -3,7 +3,6 @@
 #include <grpcpp/grpcpp.h>
 #include <pthread.h>
 
-#include <functional>
 #include <thread>
 #include <utility>
 
@@ -89,6 +88,7 @@ Agent::Served Agent::Serve() {
     std::thread writer([&] { Write(*stream); });
     pthread_setname_np(writer.native_handle(), "paci-report");
     Read(*stream, served.was_welcomed);
+    options_.on_registration(false);
     {
       // Not cancelled: the coordinator may have said why.
       absl::MutexLock lock(&mutex_);
@@ -115,6 +115,7 @@ void Agent::Read(Stream& stream, bool& was_welcomed) {
     switch (message.message_case()) {
       case v1::CoordinatorMessage::kWelcome:
         was_welcomed = true;
+        options_.on_registration(true);
         OnWelcome(message.welcome());
         break;
       case v1::CoordinatorMessage::kCommand:

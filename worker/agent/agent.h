@@ -7,6 +7,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ struct AgentOptions {
   v1::WorkerInfo info;
   absl::Duration max_redial_delay = absl::Seconds(5);
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  // True: the coordinator has greeted this worker; false: that stream is over. On the thread of
+  // Run.
+  std::function<void(bool is_registered)> on_registration = [](bool) {};
 };
 
 struct HeldStage {

@@ -1,4 +1,4 @@
-#include "coordinator/service/port_check.h"
+#include "common/rpc/port_check.h"
 
 #include <netdb.h>
 #include <sys/socket.h>
