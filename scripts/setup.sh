@@ -4,20 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-missing=()
-for package in $(cat scripts/packages.txt); do
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-  echo "setup: installing ${#missing[@]} Debian packages: ${missing[*]}"
-  as_root=()
-  if [ "$(id -u)" != 0 ]; then
-    command -v sudo > /dev/null || { echo "setup: run as root, or install sudo" >&2; exit 1; }
-    as_root=(sudo)
-  fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
-fi
+scripts/install.sh $(cat scripts/packages.txt)
 
 stamp=.deps/wheels.sha256
 wanted=$(sha256sum scripts/wheels.txt scripts/unpack_wheels.py | sha256sum | cut -d' ' -f1)

@@ -72,6 +72,10 @@ case "${1:-all}" in
     sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires|SpanRecorder)'
     ;;
   fuzz) fuzz "${2:-}" ;;
+  deploy)
+    ./run build --quiet paci-coordinator paci-worker pacictl
+    python3 tests/deploy/compose_test.py
+    ;;
   docs) build; suite -R 'Docs|Reference' ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy" >&2; exit 2 ;;
 esac
