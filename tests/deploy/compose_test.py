@@ -1,0 +1,251 @@
+"""deploy/compose for real: images, four workers, a job that loses workers, Prometheus; nothing is left behind.
+
+usage: compose_test.py, with the binaries in build/bin; `./run test deploy` does both. It starts dockerd, and stops it
+again, where none runs.
+"""
+import contextlib
+import csv
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROJECT = f"paci-test-{os.getpid()}"
+UPDATES = 1500
+SERVICES = ["coordinator", "worker", "prometheus"]
+# How long anything may take, in seconds; nothing is expected to.
+PATIENCE = 300
+ENVIRONMENT = {
+    **os.environ,
+    "COMPOSE_PROJECT_NAME": PROJECT,
+    "PACI_TAG": "test",
+    "PROMETHEUS_IMAGE": "paci-prometheus:test",
+    "PACI_PORT": "0",
+    "PROMETHEUS_PORT": "0",
+}
+
+
+START = time.monotonic()
+
+
+def say(what):
+    print(f"deploy: {time.monotonic() - START:4.0f} s: {what}", flush=True)
+
+
+def run(*command, check=True):
+    done = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT / "deploy/compose", capture_output=True, text=True,
+                          timeout=PATIENCE)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def until(what, is_so):
+    """The first value of `is_so` that is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := is_so()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {PATIENCE} s: {what}")
+        time.sleep(0.2)
+    return value
+
+
+def expect(what, actual, expected):
+    if actual != expected:
+        raise AssertionError(f"{what}: expected {expected}, got {actual}")
+
+
+def install():
+    wanted = {"dockerd": ["docker.io", "iptables"], "debootstrap": ["debootstrap"]}
+    missing = [package for program, packages in wanted.items() if not shutil.which(program) for package in packages]
+    if not shutil.which("docker-compose") and run("docker", "compose", "version", check=False).returncode != 0:
+        missing.append("docker-compose")
+    if missing:
+        subprocess.run([ROOT / "scripts/install.sh", *missing], check=True)
+
+
+@contextlib.contextmanager
+def docker_server():
+    if run("docker", "info", check=False).returncode == 0:
+        yield
+        return
+    log = ROOT / ".run/dockerd.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as out:
+        server = subprocess.Popen(["dockerd"], stdout=out, stderr=out, start_new_session=True)
+    try:
+        until(f"dockerd answers ({log})",
+              lambda: server.poll() is not None or run("docker", "info", check=False).returncode == 0)
+        expect(f"dockerd's exit code ({log})", server.poll(), None)
+        yield
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
+
+
+class Stack:
+    """The compose project, and what a user does with it."""
+
+    def __init__(self):
+        has_plugin = run("docker", "compose", "version", check=False).returncode == 0
+        self.compose_command = ["docker", "compose"] if has_plugin else ["docker-compose"]
+
+    def compose(self, *args, **kwargs):
+        return run(*self.compose_command, *args, **kwargs)
+
+    def pacictl(self, *args):
+        return self.compose("exec", "-T", "coordinator", "pacictl", *args).stdout
+
+    def job(self, job_id):
+        return json.loads(self.pacictl("describe", job_id, "-o", "json"))
+
+    def await_job(self, what, job_id, is_so):
+        def look():
+            job = self.job(job_id)
+            if job["state"] in ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
+                raise AssertionError(f"the job is {job['state']}: {job['reason']}\n{self.pacictl('events', job_id)}")
+            return job if is_so(job) else None
+        return until(what, look)
+
+    def containers(self, service):
+        return self.compose("ps", "-q", service).stdout.split()
+
+    def health(self, service):
+        return [inspect(c, ".State.Health.Status") for c in self.containers(service)]
+
+    def query(self, promql):
+        """The value of an expression that gives one; None if it gives none."""
+        address = self.compose("port", "prometheus", "9090").stdout.strip()
+        url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": promql})
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            result = json.load(answer)["data"]["result"]
+        return float(result[0]["value"][1]) if len(result) == 1 else None
+
+    def await_query(self, promql, value):
+        until(f"{promql} == {value}", lambda: self.query(promql) == value)
+        say(f"Prometheus has {promql} == {value}")
+
+
+def inspect(container, field):
+    return run("docker", "inspect", "-f", "{{%s}}" % field, container).stdout.strip()
+
+
+def image_size(name):
+    return int(inspect(name, ".Size"))
+
+
+def check_images():
+    base = next(line.split("=")[1] for line in (ROOT / "docker/Dockerfile").read_text().splitlines()
+                if line.startswith("ARG BASE="))
+    above = image_size("paci-coordinator:test") - image_size(base)
+    say(f"coordinator: {above / 1e6:.0f} MB above the base of {image_size(base) / 1e6:.0f} MB; "
+        f"worker-cpu: {image_size('paci-worker-cpu:test') / 1e6:.0f} MB")
+    if above > 99e6:
+        raise AssertionError("the coordinator's image is no longer small")
+    for image, binaries in (("coordinator", ["paci-coordinator", "pacictl"]),
+                            ("worker-cpu", ["paci-worker", "pacictl"])):
+        for binary in binaries:
+            version = run("docker", "run", "--rm", "--read-only", "--network", "none", "--entrypoint", binary,
+                          f"paci-{image}:test", *(["version"] if binary == "pacictl" else ["--version"]))
+            assert binary in version.stdout, version.stdout
+    torch = run("docker", "run", "--rm", "--entrypoint", "find", "paci-coordinator:test", "/usr", "-name", "libtorch*")
+    expect("LibTorch in the coordinator's image", torch.stdout, "")
+
+
+def check_hardening(stack):
+    for service in ("coordinator", "worker"):
+        for container in stack.containers(service):
+            expect(f"user of {service}", inspect(container, ".Config.User"), "10001:10001")
+            expect(f"read-only {service}", inspect(container, ".HostConfig.ReadonlyRootfs"), "true")
+            expect(f"processes of {service} that are root's",
+                   run("docker", "exec", container, "find", "/proc", "-maxdepth", "1", "-uid", "0", "-regex",
+                       "/proc/[0-9]+").stdout, "")
+
+
+def holder(stack, job_id, stage):
+    """The container of the worker that holds a stage: it is called as the container's host is."""
+    worker = next(s["worker_name"] for s in stack.job(job_id)["stages"] if s["index"] == stage)
+    return next(c for c in stack.containers("worker") if c.startswith(worker))
+
+
+def lose_workers(stack, job_id):
+    stack.await_job("the job is on its way", job_id, lambda job: int(job["progress"]["updates"]) >= 30)
+    crashed = holder(stack, job_id, 1)
+    # As in a crash: every process but the first, which ends with them. (docker kill is a stop by hand to Docker, after
+    # which it does not restart a container.)
+    run("docker", "exec", crashed, "sh", "-c", "kill -KILL -1")
+    until("the container is restarted", lambda: inspect(crashed, ".RestartCount") == "1")
+    job = stack.await_job("the job goes on", job_id,
+                          lambda job: job["state"] == "JOB_STATE_RUNNING" and int(job["generation"]) >= 2)
+    expect("stages after a crash", len(job["stages"]), 4)
+    say(f"a worker crashed, its container came back, generation {job['generation']} runs")
+
+    killed = holder(stack, job_id, 2)
+    run("docker", "kill", killed)
+    job = stack.await_job("the job goes on over fewer stages", job_id,
+                          lambda job: job["state"] == "JOB_STATE_RUNNING" and len(job["stages"]) == 3)
+    say(f"a worker's container was killed for good, generation {job['generation']} runs over 3 stages")
+    stack.compose("up", "-d", "--no-build", "--scale", "worker=4", *SERVICES)
+
+
+def train(stack):
+    submitted = stack.pacictl("submit", "/jobs/sample.yaml", "--set", f"train.updates={UPDATES}", "--set",
+                              "recovery.replacement_seconds=15s", "-o", "json")
+    job_id = json.loads(submitted)["id"]
+    lose_workers(stack, job_id)
+    job = stack.await_job("the job completes", job_id, lambda job: job["state"] == "JOB_STATE_COMPLETED")
+    expect("updates", int(job["progress"]["updates"]), UPDATES)
+    curve = csv.DictReader(stack.pacictl("metrics", job_id, "-o", "csv").splitlines())
+    updates = [int(point["update"]) for point in curve if point["loss"]]
+    expect("the updates that have a training loss are each of them once", updates == list(range(1, UPDATES + 1)), True)
+    say(f"job {job_id} completed {UPDATES} updates in {job['generation']} generations")
+    return job_id
+
+
+def check_prometheus(stack, job_id):
+    stack.await_query("count(up == 1)", 6)  # the coordinator, four workers, Prometheus
+    stack.await_query("count(paci_worker_info)", 4)
+    stack.await_query(f'paci_job_updates_total{{job="{job_id}"}}', UPDATES)
+    stack.await_query(f'paci_job_state{{job="{job_id}",state="completed"}}', 1)
+    stack.await_query(f'count(count by (stage) (max_over_time(paci_updates_total{{job="{job_id}"}}[1h])))', 4)
+    stack.await_query(f'max_over_time(paci_job_generation{{job="{job_id}"}}[1h]) >= bool 3', 1)
+
+
+def leftovers():
+    kinds = (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"])
+    return [run("docker", *kind, "--filter", f"label=com.docker.compose.project={PROJECT}").stdout for kind in kinds]
+
+
+def main():
+    install()
+    with docker_server():
+        subprocess.run([ROOT / "docker/build.sh", "--gathered", "coordinator", "worker-cpu", "prometheus", "sample-data"],
+                       env=ENVIRONMENT, check=True)
+        say("the images are built")
+        check_images()
+        stack = Stack()
+        try:
+            stack.compose("run", "--rm", "sample-data")
+            stack.compose("up", "-d", "--no-build", "--scale", "worker=4", *SERVICES)
+            until("all are healthy", lambda: stack.health("coordinator") == ["healthy"]
+                  and stack.health("worker") == ["healthy"] * 4)
+            say("coordinator and four workers are healthy")
+            check_hardening(stack)
+            check_prometheus(stack, train(stack))
+        except BaseException:
+            print(stack.compose("logs", "--no-color", "--tail", "40", check=False).stdout, file=sys.stderr)
+            raise
+        finally:
+            stack.compose("down", "-v", "--remove-orphans", "-t", "5")
+        expect("containers, volumes and networks left behind", leftovers(), ["", "", ""])
+    say("nothing is left behind")
+
+
+if __name__ == "__main__":
+    main()
