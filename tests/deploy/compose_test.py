@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,9 +19,11 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROJECT = f"paci-test-{os.getpid()}"
 UPDATES = 1500
+IMAGES = ["coordinator", "worker-cpu", "prometheus", "sample-data"]
 SERVICES = ["coordinator", "worker", "prometheus"]
-# How long anything may take, in seconds; nothing is expected to.
+# How long one thing, and all of it, may take, in seconds; nothing is expected to.
 PATIENCE = 300
+LIMIT = 2400
 ENVIRONMENT = {
     **os.environ,
     "COMPOSE_PROJECT_NAME": PROJECT,
@@ -29,8 +32,6 @@ ENVIRONMENT = {
     "PACI_PORT": "0",
     "PROMETHEUS_PORT": "0",
 }
-
-
 START = time.monotonic()
 
 
@@ -48,10 +49,10 @@ def run(*command, check=True):
 
 def until(what, is_so):
     """The first value of `is_so` that is true."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = min(time.monotonic() + PATIENCE, START + LIMIT)
     while not (value := is_so()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {PATIENCE} s: {what}")
+            raise AssertionError(f"this did not come in time: {what}")
         time.sleep(0.2)
     return value
 
@@ -217,16 +218,25 @@ def check_prometheus(stack, job_id):
     stack.await_query(f'max_over_time(paci_job_generation{{job="{job_id}"}}[1h]) >= bool 3', 1)
 
 
+def check_end(stack):
+    containers = [c for service in ("worker", "coordinator") for c in stack.containers(service)]
+    stack.compose("stop", "-t", "60", "worker")
+    stack.compose("stop", "-t", "60", "coordinator")
+    expect("exit codes after SIGTERM", [inspect(c, ".State.ExitCode") for c in containers], ["0"] * len(containers))
+    say("coordinator and workers ended in order")
+
+
 def leftovers():
     kinds = (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"])
     return [run("docker", *kind, "--filter", f"label=com.docker.compose.project={PROJECT}").stdout for kind in kinds]
 
 
 def main():
+    # A test that is told to end takes down what it put up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     install()
     with docker_server():
-        subprocess.run([ROOT / "docker/build.sh", "--gathered", "coordinator", "worker-cpu", "prometheus", "sample-data"],
-                       env=ENVIRONMENT, check=True)
+        subprocess.run([ROOT / "docker/build.sh", "--gathered", *IMAGES], env=ENVIRONMENT, check=True, timeout=LIMIT)
         say("the images are built")
         check_images()
         stack = Stack()
@@ -238,6 +248,7 @@ def main():
             say("coordinator and four workers are healthy")
             check_hardening(stack)
             check_prometheus(stack, train(stack))
+            check_end(stack)
         except BaseException:
             print(stack.compose("logs", "--no-color", "--tail", "40", check=False).stdout, file=sys.stderr)
             raise
