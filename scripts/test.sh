@@ -72,6 +72,12 @@ case "${1:-all}" in
     sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires|SpanRecorder)'
     ;;
   fuzz) fuzz "${2:-}" ;;
+  helm)
+    scripts/install.sh $(cat tests/helm/packages.txt)
+    tests/helm/prepare.sh
+    tests/helm/chart_test.py
+    ;;
+  cluster) exec tests/cluster/run.sh ;;
   docs) build; suite -R 'Docs|Reference' ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, helm, cluster" >&2; exit 2 ;;
 esac

@@ -39,8 +39,9 @@ down() {
 
 run_inside() {
   local state=/run/cluster
-  exec nsenter --target "$(first_process)" --net --mount --pid --ipc --wdns="$PWD" -- env KUBECONFIG=$state/kubeconfig \
-    CONTAINERD_ADDRESS=$state/containerd.sock CONTAINERD_NAMESPACE=k8s.io PATH="$PWD/.deps/kubernetes/bin:$PWD/.deps/go/bin:$PATH" "$@"
+  exec nsenter --target "$(first_process)" --net --mount --pid --ipc --wdns="$PWD" env KUBECONFIG=$state/kubeconfig \
+    CONTAINERD_ADDRESS=$state/containerd.sock CONTAINERD_NAMESPACE=k8s.io \
+    PATH="$PWD/.deps/kubernetes/bin:$PWD/.deps/go/bin:$PATH" "$@"
 }
 
 case "${1:-}" in

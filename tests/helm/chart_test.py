@@ -212,6 +212,10 @@ groups:
 
 
 class Freshness(unittest.TestCase):
+    def test_the_images_are_those_of_this_version(self):
+        version = re.search(r"(?m)^project\(paci VERSION ([0-9.]+)", (chart.ROOT / "CMakeLists.txt").read_text())[1]
+        self.assertEqual(yaml.safe_load((chart.CHART / "Chart.yaml").read_text())["appVersion"], version)
+
     def test_readme_and_copies_are_up_to_date(self):
         done = subprocess.run([chart.ROOT / "scripts/chart.py", "--check"], text=True, capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
