@@ -18,13 +18,13 @@ def helm(*arguments):
 
 
 @functools.lru_cache(maxsize=None)
-def template(values, version=NEWEST, chart=CHART):
-    return helm("template", "paci", chart, "--namespace", "training", "--kube-version", version, "--values", values)
+def template(values, version=NEWEST, chart=CHART, release="paci"):
+    return helm("template", release, chart, "--namespace", "training", "--kube-version", version, "--values", values)
 
 
-def render(values, chart=CHART):
+def render(values, chart=CHART, release="paci"):
     """The objects, as dictionaries."""
-    done = template(values, chart=chart)
+    done = template(values, chart=chart, release=release)
     if done.returncode:
         raise AssertionError(done.stderr)
     return [document for document in yaml.safe_load_all(done.stdout) if document]

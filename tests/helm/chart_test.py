@@ -52,7 +52,14 @@ class Matrix(unittest.TestCase):
         self.assertIn("chart requires kubeVersion: >=1.31.0-0", done.stderr)
 
     @for_each_values
-    def test_objects_have_names_of_their_own(self, objects):
+    def test_objects_have_names_of_their_own_that_fit(self, objects):
+        self.check_names(objects)
+
+    def test_names_fit_with_the_longest_name_of_a_release(self):
+        objects = render(chart.HERE / "values/default.yaml", release="a" * 53)
+        self.check_names(objects)
+
+    def check_names(self, objects):
         names = [(item["kind"], item["metadata"]["name"]) for item in objects]
         self.assertEqual(len(names), len(set(names)))
         for item in of_kind(objects, "StatefulSet"):
