@@ -5,12 +5,15 @@
 """
 
 import json
+import os
 import pathlib
+import re
 import shutil
+import signal
 import sys
 
 import release
-from release import (await_completed, await_that, await_updates, await_workers, curve, events, helm, kubectl, objects, pacictl,
+from release import (await_completed, await_that, await_updates, await_workers, curve, events, helm, kubectl, newest, objects,
                      pod_ids, run, stage_workers, submit, upgrade, workers)
 
 USER = 10001  # of the containers, and owner of the volumes
@@ -38,8 +41,8 @@ def it_installs_and_submits_the_job_of_the_hook():
     helm("install", "paci", release.ROOT / "helm/paci", "--values", release.HERE / "values.yaml", "--wait", "--timeout", "10m")
     # Readiness is that the coordinator has the worker.
     assert workers() == ["paci-worker-0", "paci-worker-1", "paci-worker-2"], workers()
-    await_that("the hook's job is done", lambda: release.ask("describe", "hooked-1").get("state") == "JOB_STATE_COMPLETED")
-    assert [job["id"] for job in release.ask("list")["jobs"]] == ["hooked-1"]
+    await_that("the hook's job is done", lambda: newest("hooked").get("state") == "JOB_STATE_COMPLETED")
+    assert len(release.ask("list")["jobs"]) == 1
     assert not kubectl("get", "jobs", "-o", "name"), "the hook's Job is gone when it has succeeded"
 
 
@@ -55,8 +58,10 @@ def pods_are_as_the_chart_says():
 
 
 def helm_test_passes():
+    before = newest("helm-test").get("id")
     helm("test", "paci", "--timeout", "5m")
-    assert release.ask("describe", "helm-test-1")["state"] == "JOB_STATE_COMPLETED"
+    tested = newest("helm-test")
+    assert tested["id"] != before and tested["state"] == "JOB_STATE_COMPLETED", tested
 
 
 def a_job_runs(undisturbed):
@@ -64,6 +69,22 @@ def a_job_runs(undisturbed):
     await_completed(job)
     assert not {"Recovering", "Rescaling"} & set(events(job)), events(job)
     undisturbed.extend(curve(job))
+
+
+def kill_container(pod):
+    """Without a signal that it could answer: its first process is killed, and the kernel ends the others."""
+    first = [process for process in pathlib.Path("/proc").glob("[0-9]*") if is_first_process_of(process, pod)]
+    assert len(first) == 1, (pod, first)
+    os.kill(int(first[0].name), signal.SIGKILL)
+
+
+def is_first_process_of(process, pod):
+    try:
+        arguments = (process / "cmdline").read_text().split("\0")
+        namespaces = re.search(r"NSpid:.*\t(\d+)", (process / "status").read_text())
+    except OSError:  # it has ended
+        return False
+    return f"--name={pod}" in arguments and namespaces[1] == "1"
 
 
 def delete_at_once(*pods):
@@ -75,12 +96,15 @@ def delete_at_once(*pods):
 def a_job_survives_the_death_of_worker_and_coordinator_and_both(undisturbed):
     job = submit()
     await_updates(job, 60)
-    delete_at_once(stage_workers(job)[0])
+    kill_container(stage_workers(job)[0])
+    await_that("its stage was lost", lambda: "Recovering" in events(job))
     await_updates(job, 160)
-    delete_at_once("paci-coordinator-0")
+    delete_at_once(stage_workers(job)[1])
     await_updates(job, 260)
-    delete_at_once("paci-coordinator-0", stage_workers(job)[1])
-    assert int(await_completed(job)["generation"]) >= 3, "two workers died"
+    delete_at_once("paci-coordinator-0")
+    await_updates(job, 360)
+    delete_at_once("paci-coordinator-0", stage_workers(job)[0])
+    assert int(await_completed(job)["generation"]) >= 4, "three workers died"
     assert curve(job) == undisturbed, "it computed something else"
 
 
@@ -140,7 +164,7 @@ def uninstalling_leaves_the_claims_that_are_to_stay(before):
 def what_was_kept_is_there_for_the_next_release():
     helm("install", "paci", release.ROOT / "helm/paci", "--values", release.HERE / "values.yaml", "--set", "job.enabled=false",
          "--wait", "--timeout", "10m")
-    assert "strict-1" in [job["id"] for job in release.ask("list")["jobs"]]
+    assert newest("strict")["state"] == "JOB_STATE_COMPLETED"
     helm("uninstall", "paci", "--wait", "--timeout", "5m")
 
 

@@ -66,7 +66,8 @@ control_plane() {
     --service-cluster-ip-range=10.96.0.0/16 --cert-dir=$state/certs --secure-port=6443 --allow-privileged \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file=$state/certs/sa.key \
     --service-account-signing-key-file=$state/certs/sa.key --token-auth-file=$state/tokens.csv \
-    --authorization-mode=Node,RBAC --kubelet-client-certificate=$state/certs/client.crt \
+    --authorization-mode=Node,RBAC --kubelet-preferred-address-types=InternalIP \
+    --kubelet-client-certificate=$state/certs/client.crt \
     --kubelet-client-key=$state/certs/client.key
   await "the API server" "$bin/kubectl" get --raw /readyz
   start controllers "$bin/kube-controller-manager" --kubeconfig=$KUBECONFIG --use-service-account-credentials \

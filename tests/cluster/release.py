@@ -67,6 +67,11 @@ def await_workers(count):
     await_that(f"{count} workers are connected", lambda: len(workers()) == count)
 
 
+def newest(name):
+    """The last job of that name, or {}."""
+    return next((job for job in ask("list").get("jobs", []) if job["spec"]["name"] == name), {})
+
+
 def submit():
     return json.loads(pacictl("submit", HERE / "job.yaml", "-o", "json"))["id"]
 

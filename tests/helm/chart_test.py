@@ -171,7 +171,7 @@ class Network(unittest.TestCase):
         for name, policy in policies.items():
             self.assertEqual(policy["podSelector"], component(name)["podSelector"])
             self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
-        metrics = {"ports": [{"port": 7072}], "from": values["metricsFrom"]}
+        metrics = {"ports": [{"port": 7071}], "from": values["metricsFrom"]}
         self.assertEqual(policies["coordinator"]["ingress"], [
             {"ports": [{"port": 7070}], "from": [component("worker"), component("client")] + values["rpcFrom"]}, metrics])
         self.assertEqual(policies["worker"]["ingress"], [{"ports": [{"port": 17071}], "from": [component("worker")]}, metrics])
