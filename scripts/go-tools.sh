@@ -5,6 +5,7 @@ KUBERNETES_VERSION=1.33.4  # what the cluster of tests/cluster runs
 OLDEST_KUBERNETES=1.31.14  # the chart is validated against this one, which is the oldest that it takes,
 NEWEST_KUBERNETES=1.37.2   # and this one
 PROMETHEUS_OPERATOR_VERSION=0.85.0
+CERT_MANAGER_VERSION=1.21.2
 
 need_go() {
   local have

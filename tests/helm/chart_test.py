@@ -90,7 +90,7 @@ class Pods(unittest.TestCase):
             self.assertEqual(security["seccompProfile"], {"type": "RuntimeDefault"})
             self.assertFalse({"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod))
             for volume in pod["volumes"]:
-                self.assertTrue({"emptyDir", "configMap", "persistentVolumeClaim"} & set(volume), volume)
+                self.assertTrue({"emptyDir", "configMap", "persistentVolumeClaim", "secret"} & set(volume), volume)
             for container in pod["containers"]:
                 self.assertEqual(container["securityContext"], {
                     "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
@@ -108,8 +108,8 @@ class Pods(unittest.TestCase):
     @for_each_values
     def test_a_worker_has_more_time_to_end_than_its_drain_takes(self, objects):
         pod = named(objects, "StatefulSet", "-worker")["spec"]["template"]["spec"]
-        flags = dict(flag.split("=", 1) for flag in pod["containers"][0]["args"])
-        self.assertEqual(pod["terminationGracePeriodSeconds"], int(flags["--drain-seconds"]) + 15)
+        (drain,) = [flag for flag in pod["containers"][0]["args"] if flag.startswith("--drain-seconds=")]
+        self.assertEqual(pod["terminationGracePeriodSeconds"], int(drain.split("=")[1]) + 15)
 
     @for_each_values
     def test_daemons_are_given_flags_that_they_have(self, objects):
@@ -124,6 +124,32 @@ class Pods(unittest.TestCase):
         objects = render(chart.HERE / "values/all.yaml")
         (container,) = named(objects, "StatefulSet", "-worker")["spec"]["template"]["spec"]["containers"]
         self.assertEqual(container["resources"]["limits"], {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": 1})
+
+    @for_each_values
+    def test_each_shows_its_own_certificate_unless_that_is_off(self, objects):
+        for labels, pod in pods(objects):
+            (container,) = pod["containers"]
+            secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if volume["name"] == "tls"]
+            is_off = "--insecure" in container["args"]
+            self.assertEqual(len(secrets), 0 if is_off else 1)
+            self.assertNotEqual(is_off, "--tls-ca=/etc/paci/tls/ca.crt" in container["args"])
+            for certificate in of_kind(objects, "Certificate"):
+                component = certificate["metadata"]["labels"]["app.kubernetes.io/component"]
+                self.assertEqual(component == labels["app.kubernetes.io/component"],
+                                 certificate["spec"]["secretName"] in secrets)
+
+    def test_certificates_say_the_role_or_the_name_that_is_dialled(self):
+        objects = render(chart.HERE / "values/own-authority.yaml")
+        for name, role in (("-client", "submit"), ("-worker", "worker")):
+            self.assertEqual(named(objects, "Certificate", name)["spec"]["uris"], ["spiffe://paci/" + role])
+        args = named(objects, "StatefulSet", "-worker")["spec"]["template"]["spec"]["containers"][0]["args"]
+        (address,) = [flag.split("=")[1] for flag in args if flag.startswith("--coordinator=")]
+        server = named(objects, "Certificate", "-coordinator")["spec"]
+        self.assertIn(address.rsplit(":")[0], server["dnsNames"])
+        self.assertNotIn("uris", server)
+
+    def test_without_a_certificate_for_hooks_there_is_none(self):
+        self.assertFalse(of_kind(render(chart.HERE / "values/secrets.yaml"), "Pod", "Job"))
 
     def test_a_chart_of_another_version_alone_restarts_nothing(self):
         with tempfile.TemporaryDirectory() as folder:

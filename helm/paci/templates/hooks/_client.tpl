@@ -1,6 +1,7 @@
 {{/* The spec of a pod that submits a job file of a ConfigMap. Called with (dict "root" $ "config" NAME "flags" (list ...)). */}}
 {{- define "paci.submitPod" -}}
 {{- $root := .root -}}
+{{- $names := dict "root" $root "component" "client" -}}
 restartPolicy: Never
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -19,6 +20,7 @@ containers:
     imagePullPolicy: {{ $root.Values.image.pullPolicy }}
     command: [pacictl]
     args:
+      {{- include "paci.tlsFlags" $root | nindent 6 }}
       - submit
       - /job/job.yaml
       {{- range .flags }}
@@ -33,7 +35,13 @@ containers:
       {{- include "paci.containerSecurity" $root | nindent 6 }}
     volumeMounts:
       - {name: job, mountPath: /job, readOnly: true}
+      {{- with include "paci.tlsMount" $names }}
+      {{- . | nindent 6 }}
+      {{- end }}
 volumes:
   - name: job
     configMap: {name: {{ .config }}}
+  {{- with include "paci.tlsVolume" $names }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end -}}
