@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The chart in a real cluster: cluster.sh has it running, the images are there. The steps run in order, each on what the last left.
 
-  cluster_test.py VOLUMES    a folder of the node for the volumes
+  cluster_test.py FOLDER    where the volumes of the node, certificates and tokens are to be
 """
 
 import json
@@ -12,14 +12,16 @@ import shutil
 import signal
 import sys
 
+import credentials
 import release
-from release import (await_completed, await_that, await_updates, await_workers, curve, events, helm, kubectl, newest, objects,
+from release import (await_completed, await_that, await_updates, await_workers, curve, events, helm, kubectl, newest, objects, pacictl,
                      pod_ids, run, stage_workers, submit, upgrade, workers)
 
 USER = 10001  # of the containers, and owner of the volumes
 
 
-def prepare(volumes):
+def prepare(folder):
+    volumes = folder / "volumes"
     text = "".join(file.read_text() for file in sorted((release.ROOT / "docs").glob("*.md")))
     for name in ("store", "checkpoints", "corpus"):
         (volumes / name).mkdir(parents=True)
@@ -30,6 +32,7 @@ def prepare(volumes):
         run("kubectl", "create", "-f", crd)
         run("kubectl", "wait", "--for=condition=Established", "--timeout=60s", "-f", crd)
     await_that("the namespace has its service account", lambda: "serviceaccount/default" in objects())
+    credentials.make(folder / "tls")
 
 
 def the_namespace_refuses_what_is_not_restricted():
@@ -51,10 +54,28 @@ def pods_are_as_the_chart_says():
     assert len(pods) == 4
     for pod in pods:
         sources = [source for volume in pod["spec"]["volumes"] for source in volume if source != "name"]
-        assert set(sources) <= {"emptyDir", "persistentVolumeClaim"}, f"a token or something else is mounted: {sources}"
+        assert set(sources) <= {"emptyDir", "persistentVolumeClaim", "secret"}, f"a token or something else is mounted: {sources}"
         assert pod["status"]["containerStatuses"][0]["restartCount"] == 0, pod["metadata"]["name"]
     kinds = {name.split("/")[0] for name in objects()}
     assert {"servicemonitor.monitoring.coreos.com", "networkpolicy.networking.k8s.io", "poddisruptionbudget.policy"} <= kinds
+
+
+def nobody_is_served_without_a_token_or_certificate():
+    trusting = {"PACI_TLS_CA": credentials.user["PACI_TLS_CA"]}
+    assert "carries neither a token" in pacictl("list", environment=trusting, fails=True)
+    pacictl("--insecure", "list", environment={}, fails=True)
+
+
+def renewed_certificates_and_tokens_are_taken_up_without_a_restart(folder):
+    before, old = pod_ids(), credentials.serial_in(folder)
+    assert credentials.serial_that_is_served() == old
+    withdrawn = dict(credentials.user, PACI_TOKEN_FILE=str(folder / "withdrawn"))
+    shutil.copy(folder / "token", folder / "withdrawn")
+    credentials.make(folder)
+    await_that("the new certificate is shown", lambda: credentials.serial_that_is_served() == credentials.serial_in(folder) != old)
+    await_that("the new token is taken", lambda: "jobs" in release.ask("list"))
+    assert "not known" in pacictl("list", environment=withdrawn, fails=True)
+    assert pod_ids() == before
 
 
 def helm_test_passes():
@@ -170,26 +191,24 @@ def what_was_kept_is_there_for_the_next_release():
 
 def every_checkpoint_that_is_left_is_whole(volumes):
     for manifest in sorted((volumes / "checkpoints").glob("*/*/manifest.json")):
-        pacictl_here("verify-checkpoint", manifest.parent)
-
-
-def pacictl_here(*arguments):
-    return run(release.ROOT / "build/bin/pacictl", *arguments)
+        run(release.ROOT / "build/bin/pacictl", "verify-checkpoint", manifest.parent)
 
 
 def main():
-    volumes = pathlib.Path(sys.argv[1])
-    prepare(volumes)
+    folder = pathlib.Path(sys.argv[1])
+    prepare(folder)
     before, undisturbed = objects(), []
     steps = [
         (the_namespace_refuses_what_is_not_restricted,), (it_installs_and_submits_the_job_of_the_hook,),
-        (pods_are_as_the_chart_says,), (helm_test_passes,), (a_job_runs, undisturbed),
+        (pods_are_as_the_chart_says,), (nobody_is_served_without_a_token_or_certificate,),
+        (renewed_certificates_and_tokens_are_taken_up_without_a_restart, folder / "tls"), (helm_test_passes,),
+        (a_job_runs, undisturbed),
         (a_job_survives_the_death_of_worker_and_coordinator_and_both, undisturbed),
         (an_evicted_worker_hands_its_stage_over_and_only_one_may_go, undisturbed),
         (workers_are_added_and_taken_away_under_a_job, undisturbed),
         (an_upgrade_under_a_job_replaces_every_pod, undisturbed), (helm_test_passes,),
         (uninstalling_leaves_the_claims_that_are_to_stay, before), (what_was_kept_is_there_for_the_next_release,),
-        (every_checkpoint_that_is_left_is_whole, volumes)]
+        (every_checkpoint_that_is_left_is_whole, folder / "volumes")]
     for step, *arguments in steps:
         name = step.__name__.replace("_", " ")
         print(f"cluster: {name} ...", flush=True)

@@ -20,6 +20,12 @@ start() {
   "$@" > "$dir/log/$name.log" 2>&1 &
 }
 
+# The node asks the cluster's DNS, as pods do, and reaches services by their names.
+names() {
+  printf 'nameserver %s\nsearch svc.cluster.local cluster.local\noptions ndots:5\n' $dns_address > $state/resolv.conf
+  mount --bind $state/resolv.conf /etc/resolv.conf
+}
+
 await() {
   local what=$1 deadline=$((SECONDS + 120))
   shift
@@ -127,6 +133,7 @@ clusterDomain: cluster.local
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 enforceNodeAllocatable: []
+syncFrequency: 5s
 YAML
   start kubelet "$bin/kubelet" --config=$state/kubelet.yaml --kubeconfig=$KUBECONFIG --root-dir=/var/lib/kubelet \
     --cert-dir=$state/certs --hostname-override=node --node-ip=$node_address
@@ -173,6 +180,7 @@ TEXT
 }
 
 network
+names
 credentials 2> /dev/null
 control_plane
 containers

@@ -7,15 +7,19 @@ import pathlib
 import subprocess
 import time
 
+import credentials
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HERE = pathlib.Path(__file__).resolve().parent
 NAMESPACE = "training"
+ADDRESS = f"paci-coordinator.{NAMESPACE}.svc:7070"
 UPDATES = 600  # of job.yaml
 PATIENCE_SECONDS = 600
 
 
-def run(*command, fails=False, stdin=None):
-    done = subprocess.run(list(map(str, command)), text=True, capture_output=True, input=stdin)
+def run(*command, fails=False, stdin=None, environment=None):
+    done = subprocess.run(list(map(str, command)), text=True, errors="replace", capture_output=True, input=stdin,
+                          env=environment)
     if fails != bool(done.returncode):
         raise AssertionError(f"{' '.join(map(str, command))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stderr if fails else done.stdout
@@ -34,9 +38,10 @@ def upgrade(*settings):
          *(word for setting in settings for word in ("--set", setting)))
 
 
-def pacictl(*arguments, **options):
-    address = kubectl("get", "service", "paci-coordinator", "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
-    return run(ROOT / "build/bin/pacictl", "--coordinator", address, *arguments, **options)
+def pacictl(*arguments, environment=None, **options):
+    """Through the Service; as credentials.user says unless another environment is given."""
+    environment = {"PACI_COORDINATOR": ADDRESS, **(credentials.user if environment is None else environment)}
+    return run(ROOT / "build/bin/pacictl", *arguments, environment=environment, **options)
 
 
 def ask(*arguments):

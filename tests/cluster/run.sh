@@ -35,4 +35,4 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 $cluster up
 for archive in .run/cluster-images/*.tar; do $cluster exec ctr image import - < "$archive" > /dev/null; done
-$cluster exec tests/cluster/cluster_test.py "$PWD/.run/cluster/volumes"
+$cluster exec tests/cluster/cluster_test.py "$PWD/.run/cluster/test"
