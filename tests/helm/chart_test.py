@@ -59,6 +59,10 @@ class Matrix(unittest.TestCase):
         objects = render(chart.HERE / "values/default.yaml", release="a" * 53)
         self.check_names(objects)
 
+    def test_a_name_that_yaml_would_take_for_something_else_stays_one(self):
+        for item in render(chart.HERE / "values/all.yaml", release="no"):
+            self.assertEqual(item["metadata"]["labels"]["app.kubernetes.io/instance"], "no")
+
     def check_names(self, objects):
         names = [(item["kind"], item["metadata"]["name"]) for item in objects]
         self.assertEqual(len(names), len(set(names)))

@@ -22,7 +22,7 @@
 {{- define "paci.tlsVolume" -}}
 {{- with include "paci.tlsSecret" . -}}
 - name: tls
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end -}}
 {{- end -}}
 
