@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=$PWD/.run/cluster
-cgroup=paci-cluster
+cgroup=paci-cluster-$(cksum <<< "$dir" | cut -d' ' -f1)  # of this checkout
 
 # Every hierarchy of version 1, or the one of version 2.
 cgroups() { awk '$3 ~ /^cgroup2?$/ {print $2}' /proc/mounts; }
@@ -16,7 +16,7 @@ up() {
   mkdir -p "$dir/log"
   local hierarchy
   for hierarchy in $(cgroups); do mkdir -p "$hierarchy/$cgroup"; done
-  setsid unshare --net --mount --pid --ipc --fork --mount-proc tests/cluster/node.sh "$dir" > "$dir/log/node.log" 2>&1 &
+  setsid unshare --net --mount --pid --ipc --fork --mount-proc tests/cluster/node.sh "$dir" "$cgroup" > "$dir/log/node.log" 2>&1 &
   local outside=$!
   until [ -e "$dir/ready" ]; do
     kill -0 $outside 2> /dev/null || { cat "$dir/log/node.log" >&2; return 1; }

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A Kubernetes node with its control plane. cluster.sh starts it as the first process of network, mount and process
 # namespaces of its own, so that interfaces, firewall rules, mounts and processes end with it.
-# Logs and images are in $1 (.run/cluster); everything else is in memory.
+# Logs and images are in $1 (.run/cluster), containers in the control group $2; everything else is in memory.
 set -euo pipefail
 dir=$1
+cgroup=$2
 bin=$PWD/.deps/kubernetes/bin
 node_address=10.97.0.1
 dns_address=10.96.0.10
@@ -124,7 +125,7 @@ kind: KubeletConfiguration
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: $state/certs/ca.crt}}
 authorization: {mode: Webhook}
 cgroupDriver: cgroupfs
-cgroupRoot: /paci-cluster
+cgroupRoot: /$cgroup
 failSwapOn: false
 failCgroupV1: false
 containerRuntimeEndpoint: unix://$state/containerd.sock
