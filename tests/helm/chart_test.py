@@ -155,6 +155,14 @@ class Pods(unittest.TestCase):
     def test_without_a_certificate_for_hooks_there_is_none(self):
         self.assertFalse(of_kind(render(chart.HERE / "values/secrets.yaml"), "Pod", "Job"))
 
+    def test_the_files_of_jobs_lie_below_the_volumes(self):
+        for values, roots in (("all", {"/checkpoints", "/data"}), ("default", {"/tmp"})):
+            pod = named(render(chart.HERE / f"values/{values}.yaml"), "StatefulSet", "-worker")["spec"]["template"]["spec"]
+            (container,) = pod["containers"]
+            found = {flag.split("=")[1] for flag in container["args"] if flag.startswith("--root=")}
+            self.assertEqual(found, roots)
+            self.assertLessEqual(found, {mount["mountPath"] for mount in container["volumeMounts"]})
+
     def test_a_chart_of_another_version_alone_restarts_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
             other = pathlib.Path(folder) / "paci"

@@ -34,3 +34,14 @@ affinity:
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end -}}
+
+{{/* Files of jobs lie below the volumes; without any, nowhere that matters. */}}
+{{- define "paci.roots" -}}
+{{- $roots := list -}}
+{{- range $name, $volume := .Values.storage -}}
+{{- if include "paci.claim" (dict "root" $ "name" $name) -}}{{- $roots = append $roots $volume.mountPath -}}{{- end -}}
+{{- end -}}
+{{- range $roots | default (list "/tmp") }}
+- --root={{ . }}
+{{- end }}
+{{- end -}}
