@@ -16,4 +16,7 @@ if ! docker info > /dev/null 2>&1; then
   done
 fi
 PACI_TAG=cluster docker/build.sh --gathered coordinator worker-cpu
-for image in coordinator worker-cpu; do docker save -o "$folder/$image.tar" "paci-$image:cluster"; done
+for image in coordinator worker-cpu; do
+  docker save -o "$folder/$image.tar" "paci-$image:cluster"
+  docker image rm "paci-$image:cluster" > /dev/null
+done
