@@ -76,6 +76,12 @@ case "${1:-all}" in
     ./run build --quiet paci-coordinator paci-worker pacictl
     python3 tests/deploy/compose_test.py
     ;;
+  helm)
+    scripts/install.sh $(cat tests/helm/packages.txt)
+    tests/helm/prepare.sh
+    tests/helm/chart_test.py
+    ;;
+  cluster) exec tests/cluster/run.sh ;;
   docs) build; suite -R 'Docs|Reference' ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, helm, cluster" >&2; exit 2 ;;
 esac
