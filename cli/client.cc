@@ -13,6 +13,7 @@
 #include "common/rpc/backoff.h"
 #include "common/rpc/deadline.h"
 #include "common/rpc/status.h"
+#include "common/text/short_duration.h"
 
 namespace paci::cli {
 namespace {
@@ -83,8 +84,8 @@ absl::Status Client::ToStatus(const grpc::Status& status) const {
     case grpc::StatusCode::UNAVAILABLE:
       return absl::UnavailableError(UnreachableText(address_, status.error_message()));
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return absl::UnavailableError(UnreachableText(
-          address_, absl::StrCat("no answer within ", absl::FormatDuration(timeout_))));
+      return absl::UnavailableError(
+          UnreachableText(address_, absl::StrCat("no answer within ", ShortDuration(timeout_))));
     case grpc::StatusCode::CANCELLED:
       if (interrupt_ != nullptr && interrupt_->caught()) return FromGrpcStatus(status);
       return absl::AbortedError(absl::StrCat("the coordinator at ", address_,

@@ -5,6 +5,7 @@
 #include "cli/commands/print.h"
 #include "cli/format/escape.h"
 #include "cli/format/names.h"
+#include "cli/format/stage_numbers.h"
 
 namespace paci::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 // "job tiny-1 is Pausing: the pipeline drains to the end of update 12"
 std::string NowIs(const v1::Job& job) {
   return absl::StrCat("job ", EscapeLine(job.id()), " is ", StateName(job.state()),
+                      WillPause(job) ? ", and pauses when it runs" : "",
                       job.reason().empty() ? "" : ": ", EscapeLine(job.reason()), "\n");
 }
 
@@ -67,8 +69,7 @@ absl::Status Rescale(const Context& context, const RescaleArguments& arguments) 
   const auto job = client->Call(&Jobs::RescaleJob, *request);
   if (!job.ok()) return job.status();
   return Print(context, *job, [&] {
-    const uint32_t wanted =
-        job->wanted_stages() > 0 ? job->wanted_stages() : job->spec().pipeline().stages();
+    const uint32_t wanted = WantedStages(*job);
     return absl::StrCat(wanted, wanted == 1 ? " stage is" : " stages are", " wanted; ",
                         NowIs(*job));
   });
@@ -97,12 +98,16 @@ Verb CancelVerb() {
 Verb PauseVerb() {
   return ChangeVerb<v1::PauseJobRequest>(
       "pause", "Let a running job's pipeline drain, and hold it there",
-      "The job keeps its workers. It is Pausing until every stage has finished the same update.",
+      "The job keeps its workers. It is Pausing until every stage has finished the same update. "
+      "One "
+      "that is Recovering, or prepared to run again, pauses as soon as it runs.",
       &Jobs::PauseJob);
 }
 
 Verb ResumeVerb() {
-  return ChangeVerb<v1::ResumeJobRequest>("resume", "Let a paused job go on", "", &Jobs::ResumeJob);
+  return ChangeVerb<v1::ResumeJobRequest>("resume", "Let a paused job go on",
+                                          "So does a job whose pause is still to come.",
+                                          &Jobs::ResumeJob);
 }
 
 Verb RescaleVerb() {
@@ -122,7 +127,8 @@ Verb RescaleVerb() {
                     {.name = "--stages",
                      .placeholder = "N",
                      .help = "So many, at most the units of the model: layers + 2",
-                     .target = &arguments->stages},
+                     .target = &arguments->stages,
+                     .rejects_empty = true},
                     {.name = "--default",
                      .help = "As many as its job file says, again",
                      .target = &arguments->to_default}},

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include "absl/algorithm/container.h"
@@ -9,6 +10,7 @@
 #include "cli/commands/write_file.h"
 #include "cli/format/document.h"
 #include "cli/format/plan_text.h"
+#include "cli/format/units.h"
 #include "cli/quantity.h"
 #include "cli/watch/redraw.h"
 #include "common/schedule/presets.h"
@@ -116,6 +118,16 @@ absl::Status NoChoice(const Plan& plan) {
   return absl::FailedPreconditionError(text);
 }
 
+absl::Status NothingFits(const PlanArguments& arguments, const Plan& plan) {
+  const PlanChoice& least = *std::min_element(
+      plan.choices.begin(), plan.choices.end(), [](const PlanChoice& a, const PlanChoice& b) {
+        return a.memory.TotalBytes() < b.memory.TotalBytes();
+      });
+  return absl::FailedPreconditionError(absl::StrCat(
+      "no choice fits into --device-memory ", arguments.device_memory, "; the one that needs the ",
+      "least is ", ToString(least.key), ", with ", BytesText(least.memory.TotalBytes())));
+}
+
 // Of the recommended choice, or the fastest if there is none.
 absl::Status Draw(const Context& context, const PlanArguments& arguments, const Plan& plan) {
   const PlanChoice& choice = plan.choices[plan.recommended.value_or(0)];
@@ -155,15 +167,19 @@ absl::Status RunPlan(const Context& context, const PlanArguments& arguments) {
   } else {
     context.streams.out << JsonToYaml(PlanJson(*plan, request));
   }
-  if (!arguments.gantt && arguments.trace.empty()) return absl::OkStatus();
-  return Draw(context, arguments, *plan);
+  if (arguments.gantt || !arguments.trace.empty()) {
+    status = Draw(context, arguments, *plan);
+    if (!status.ok()) return status;
+  }
+  return plan->recommended ? absl::OkStatus() : NothingFits(arguments, *plan);
 }
 
 Argument Option(std::string name, std::string placeholder, std::string help, std::string* target) {
   return {.name = std::move(name),
           .placeholder = std::move(placeholder),
           .help = std::move(help),
-          .target = target};
+          .target = target,
+          .rejects_empty = true};
 }
 
 std::vector<Argument> ArgumentsOf(PlanArguments* to) {
@@ -210,8 +226,9 @@ Verb PlanVerb() {
       .description =
           "Asks no coordinator, unless --measured-by names a job: then FILE may be left out, and "
           "the job itself is planned. Recommends the fastest choice that fits; of those within 2% "
-          "of it the one with the least lag, then the least memory. What is simulated and what is "
-          "not: docs/planner.md.",
+          "of it the one with the least lag, then the least memory; exits with 1 if none fits. "
+          "What "
+          "is simulated and what is not: docs/planner.md.",
       .example =
           "pacictl plan job.yaml --stages 2,4,8 --accumulation 8,16 --device-memory "
           "80GiB\n"

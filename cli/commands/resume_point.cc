@@ -54,6 +54,10 @@ absl::StatusOr<v1::Checkpoint> FindResumePoint(const std::string& name, Client& 
                                                    "\" is no update; expected JOB@NUMBER"));
   }
   const auto job = client.GetJob(parts[0]);
+  if (absl::IsNotFound(job.status())) {
+    return absl::NotFoundError(absl::StrCat("--resume-from ", name, ": ", job.status().message(),
+                                            "; a folder is named with a slash, as ./", name));
+  }
   if (!job.ok()) return job.status();
   return OfJob(*job, update);
 }

@@ -106,15 +106,18 @@ std::vector<Argument> ArgumentsOf(TraceArguments* to) {
           {.name = "--updates",
            .placeholder = "K",
            .help = "Until each stage has finished K updates, at most 1000; 2 if not given",
-           .target = &to->updates},
+           .target = &to->updates,
+           .rejects_empty = true},
           {.name = "--for",
            .placeholder = "TIME",
            .help = "For so long, such as 5s, at most 60s; with --updates what is over first",
-           .target = &to->window},
+           .target = &to->window,
+           .rejects_empty = true},
           {.name = "--file",
            .placeholder = "FILE",
            .help = "Where the trace goes; else, or with -, to standard output",
            .target = &to->file,
+           .rejects_empty = true,
            .values = Argument::Values::kFile}};
 }
 

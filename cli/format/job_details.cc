@@ -111,7 +111,8 @@ Fields ProgressFields(const v1::Job& job) {
   if (progress.updates() == 0) return fields;
   fields.emplace_back("Throughput",
                       absl::StrCat(CountText(progress.tokens_per_second()), " tokens/s"));
-  fields.emplace_back("Loss", absl::StrCat(LossText(progress.loss()), " nats a token"));
+  fields.emplace_back(
+      "Loss", progress.has_loss() ? absl::StrCat(LossText(progress.loss()), " nats a token") : "-");
   if (progress.has_first_validation_loss()) {
     fields.emplace_back("Validation",
                         absl::StrCat(LossText(progress.first_validation_loss()), " -> ",
@@ -193,13 +194,22 @@ std::string Troubles(const v1::Job& job) {
   return out;
 }
 
-// "3 now, 4 wanted"; empty where both are what the spec says.
+// The job's, with as many stages as it has.
+v1::JobSpec SpecNow(const v1::Job& job) {
+  v1::JobSpec spec = job.spec();
+  if (spec.pipeline().stages() == StageCount(job)) return spec;
+  spec.mutable_pipeline()->set_stages(StageCount(job));
+  spec.mutable_pipeline()->clear_partition();  // of another number
+  return spec;
+}
+
+// "3 now, 4 wanted"; empty where both are what the job file says.
 std::string OtherStages(const v1::Job& job) {
-  const auto of_spec = static_cast<int64_t>(job.spec().pipeline().stages());
-  const int64_t wanted = job.wanted_stages() > 0 ? job.wanted_stages() : of_spec;
-  const int64_t now = job.stages_size() > 0 ? job.stages_size() : wanted;
-  if (now == of_spec && wanted == of_spec) return "";
-  return absl::StrCat(now, " now, ", wanted, " wanted");
+  const uint32_t of_file = job.spec().pipeline().stages();
+  const uint32_t wanted = WantedStages(job);
+  if (StageCount(job) == of_file && wanted == of_file) return "";
+  return absl::StrCat(StageCount(job), " now, ", wanted, " wanted",
+                      wanted == of_file ? "" : absl::StrCat(", ", of_file, " in the job file"));
 }
 
 v1::ListEventsResponse Latest(const v1::ListEventsResponse& events) {
@@ -213,15 +223,16 @@ v1::ListEventsResponse Latest(const v1::ListEventsResponse& events) {
 }  // namespace
 
 std::string JobDetails(const v1::Job& job, const v1::ListEventsResponse& events, absl::Time now) {
-  Fields fields = {{"Job", job.id()},
-                   {"State", StateName(job.state())},
-                   {"Reason", job.reason()},
-                   {"Generation", absl::StrCat(job.generation())},
-                   {"Created", Moment(job.created(), now)},
-                   {"Started", Moment(job.started(), now)},
-                   {"Finished", Moment(job.finished(), now)},
-                   {"Checkpoint", job.checkpoint()}};
-  for (Fields part : {SpecFields(job.spec()), ProgressFields(job)}) {
+  Fields fields = {
+      {"Job", job.id()},
+      {"State", absl::StrCat(StateName(job.state()), WillPause(job) ? ", to be paused" : "")},
+      {"Reason", job.reason()},
+      {"Generation", absl::StrCat(job.generation())},
+      {"Created", Moment(job.created(), now)},
+      {"Started", Moment(job.started(), now)},
+      {"Finished", Moment(job.finished(), now)},
+      {"Checkpoint", job.checkpoint()}};
+  for (Fields part : {SpecFields(SpecNow(job)), ProgressFields(job)}) {
     fields.insert(fields.end(), part.begin(), part.end());
   }
   if (const std::string stages = OtherStages(job); !stages.empty()) {

@@ -51,4 +51,6 @@ bool HasEnded(v1::JobState state) {
          state == v1::JOB_STATE_CANCELLED;
 }
 
+bool WillPause(const v1::Job& job) { return job.is_pause_wanted() && !HasEnded(job.state()); }
+
 }  // namespace paci::cli

@@ -19,5 +19,7 @@ std::string PartitionName(v1::PartitionBy by);
 
 // Completed, Failed or Cancelled.
 bool HasEnded(v1::JobState state);
+// It does not run now, and pauses as soon as it does.
+bool WillPause(const v1::Job& job);
 
 }  // namespace paci::cli

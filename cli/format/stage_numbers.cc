@@ -23,6 +23,16 @@ std::string ChunkText(const v1::UnitRange& chunk, uint32_t layers) {
 
 }  // namespace
 
+uint32_t StageCount(const v1::Job& job) {
+  if (job.stage_count() > 0) return job.stage_count();
+  // Of a coordinator, or a record, of an older version.
+  return job.stages().empty() ? WantedStages(job) : static_cast<uint32_t>(job.stages_size());
+}
+
+uint32_t WantedStages(const v1::Job& job) {
+  return job.wanted_stages() > 0 ? job.wanted_stages() : job.spec().pipeline().stages();
+}
+
 double BusyShare(const v1::StageStatus& stage) {
   if (!(stage.running_seconds() > 0)) return 0;
   const v1::ActivitySeconds& activity = stage.activity();

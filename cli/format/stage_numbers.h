@@ -7,7 +7,12 @@
 
 namespace paci::cli {
 
-// What a person asks of a stage, computed from what it reports. Each is pure.
+// What a person asks of a job's stages, computed from what is reported. Each is pure.
+
+// Of its last pipeline; before it has one, the wanted ones.
+uint32_t StageCount(const v1::Job& job);
+// What a user asked for last, in the job file or since.
+uint32_t WantedStages(const v1::Job& job);
 
 // Share of its running time that a stage computed: (forward + backward + update) / running. 0
 // before it runs.

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/format/escape.h"
 #include "cli/format/names.h"
+#include "cli/format/stage_numbers.h"
 #include "cli/format/text_table.h"
 #include "cli/format/units.h"
 
@@ -32,9 +33,9 @@ std::string JobTable(const v1::ListJobsResponse& jobs, absl::Time now) {
     const v1::JobProgress& progress = job.progress();
     const bool runs = job.state() == v1::JOB_STATE_RUNNING;
     table.Add({job.id(), StateName(job.state()), job.spec().pipeline().schedule(),
-               absl::StrCat(job.spec().pipeline().stages()),
+               absl::StrCat(StageCount(job)),
                absl::StrCat(progress.updates(), "/", job.spec().train().updates()),
-               IfStarted(job, progress.updates() > 0 ? LossText(progress.loss()) : "-"),
+               IfStarted(job, progress.has_loss() ? LossText(progress.loss()) : "-"),
                runs ? CountText(progress.tokens_per_second()) : "-", AgeText(job.created(), now)});
   }
   return table.Render();

@@ -39,14 +39,16 @@ std::vector<std::string> ProgressParts(const v1::Job& job) {
   const v1::JobProgress& progress = job.progress();
   std::vector<std::string> parts;
   if (progress.updates() > 0) {
-    parts.push_back(absl::StrCat("loss ", LossText(progress.loss())));
+    parts.push_back(absl::StrCat("loss ", progress.has_loss() ? LossText(progress.loss()) : "-"));
   }
   if (progress.has_last_validation_loss()) {
     parts.push_back(absl::StrCat("validation ", LossText(progress.last_validation_loss())));
   }
   if (HasEnded(job.state()) || progress.updates() == 0) return parts;
   parts.push_back(absl::StrCat(CountText(progress.tokens_per_second()), " tokens/s"));
-  parts.push_back(absl::StrCat("lr ", NumberText(progress.learning_rate())));
+  if (progress.has_learning_rate()) {
+    parts.push_back(absl::StrCat("lr ", NumberText(progress.learning_rate())));
+  }
   if (progress.eta_seconds() > 0) {
     parts.push_back(absl::StrCat("ETA ", DurationText(absl::Seconds(progress.eta_seconds()))));
   }

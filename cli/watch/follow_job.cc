@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/format/names.h"
+#include "common/text/short_duration.h"
 
 namespace paci::cli {
 namespace {
@@ -61,7 +62,7 @@ absl::Status FollowJob(const std::string& job_id, absl::Duration min_interval, C
       return Outcome(*job);
     }
     view.Note(absl::StrCat("pacictl: lost the coordinator; waiting for it up to ",
-                           absl::FormatDuration(kReconnectPatience)));
+                           ShortDuration(kReconnectPatience)));
     if (interrupt.WaitFor(kPauseBeforeReconnect)) return StoppedWatching(job_id);
     job = client.CallPatiently(&Jobs::GetJob, get, kReconnectPatience);
   }

@@ -12,6 +12,7 @@
 #include "common/checkpoint/retention.h"
 #include "common/checksum/checksum.h"
 #include "common/config/checkpoint_directory.h"
+#include "common/config/resumable.h"
 
 namespace paci {
 namespace {
@@ -186,24 +187,14 @@ absl::Status TryFolder(const v1::JobSpec& spec, const v1::StageKey& key) {
 absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& checkpoint) {
   const absl::StatusOr<Manifest> manifest = ReadManifest(checkpoint.directory());
   if (!manifest.ok()) return manifest.status();
-  const auto differs = [&](absl::string_view what, uint64_t its, uint64_t expected) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot go on from ", checkpoint.directory(),
-                                                      ": its ", what, " is ", its,
-                                                      "; the job's is ", expected));
-  };
+  absl::Status fits = CheckResumableBy(spec, manifest->spec);
   if (manifest->update != checkpoint.update()) {
-    return differs("update", manifest->update, checkpoint.update());
+    fits = absl::FailedPreconditionError(
+        absl::StrCat("its update is ", manifest->update, "; the job's is ", checkpoint.update()));
   }
-  const v1::ModelSpec& its = manifest->spec.model();
-  const v1::ModelSpec& own = spec.model();
-  if (its.layers() != own.layers()) return differs("model.layers", its.layers(), own.layers());
-  if (its.hidden() != own.hidden()) return differs("model.hidden", its.hidden(), own.hidden());
-  if (its.heads() != own.heads()) return differs("model.heads", its.heads(), own.heads());
-  if (its.context() != own.context()) return differs("model.context", its.context(), own.context());
-  if (its.vocabulary() != own.vocabulary()) {
-    return differs("model.vocabulary", its.vocabulary(), own.vocabulary());
-  }
-  return absl::OkStatus();
+  if (fits.ok()) return fits;
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot go on from ", checkpoint.directory(), ": ", fits.message()));
 }
 
 absl::StatusOr<std::vector<BadFile>> FindBadFiles(const std::string& directory) {

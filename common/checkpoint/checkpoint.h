@@ -48,8 +48,8 @@ absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint&
 // not to be lost.
 absl::Status TryFolder(const v1::JobSpec& spec, const v1::StageKey& key);
 
-// OK if a job could go on from `checkpoint`: it is complete, of that update, and of the job's
-// model. FAILED_PRECONDITION names what differs; NOT_FOUND, DATA_LOSS: as ReadManifest.
+// OK if a job could go on from `checkpoint`: it is complete, of that update, and CheckResumableBy
+// allows it. FAILED_PRECONDITION names what differs; NOT_FOUND, DATA_LOSS: as ReadManifest.
 absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& checkpoint);
 
 // One file of a complete checkpoint that is not what the manifest says.

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/checkpoint/mapped_file.h"
 #include "common/checksum/checksum.h"
@@ -19,13 +21,23 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kFormatVersion = 1;
+constexpr int kMaxDepth = 16;
+constexpr absl::string_view kAsWritten = "; expected the file as it was written";
 constexpr absl::string_view kWeightsSuffix = ".weights.safetensors";
 constexpr absl::string_view kOptimizerSuffix = ".optimizer.safetensors";
+
+// "3", "[1,2]": cut where it is long.
+std::string ValueText(const Json& value) {
+  constexpr size_t kMaxBytes = 60;
+  const std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true);
+  return text.size() <= kMaxBytes ? text : absl::StrCat(text.substr(0, kMaxBytes), "...");
+}
 
 // Reads the fields of one JSON object; the first that is missing or of another type is the error.
 class Fields {
  public:
-  explicit Fields(const Json& json) : json_(json) {}
+  // `owner`: whose fields they are, "its ".
+  Fields(const Json& json, std::string owner) : json_(json), owner_(std::move(owner)) {}
 
   uint64_t Count(const char* key) {
     const Json* value = Find(key, "a whole number >= 0", &Json::is_number_unsigned);
@@ -49,25 +61,91 @@ class Fields {
   const Json* Find(const char* key, absl::string_view what, bool (Json::*is)() const) {
     const auto found = json_.find(key);
     if (found != json_.end() && ((*found).*is)()) return &*found;
-    status_.Update(absl::InvalidArgumentError(absl::StrCat("its ", key, " is not ", what)));
+    status_.Update(absl::InvalidArgumentError(
+        absl::StrCat(owner_, key, " is ", found == json_.end() ? "missing" : ValueText(*found),
+                     "; expected ", what)));
     return nullptr;
   }
 
   const Json& json_;
+  const std::string owner_;
   absl::Status status_;
 };
 
+// `bytes` were read when it was clear that it is none.
+absl::Status NotJson(absl::string_view text, size_t bytes) {
+  if (bytes > text.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("it ends after ", text.size(), " bytes, before its JSON does", kAsWritten));
+  }
+  const absl::string_view before = text.substr(0, bytes == 0 ? 0 : bytes - 1);
+  const size_t line_start = before.rfind('\n') + 1;  // 0 if there is none
+  return absl::InvalidArgumentError(
+      absl::StrCat("it is not JSON at line ", std::count(before.begin(), before.end(), '\n') + 1,
+                   ", column ", before.size() - line_start + 1, kAsWritten));
+}
+
+// Its depth is bounded: more would take more of the stack than there is.
+absl::StatusOr<Json> ParseText(absl::string_view text) {
+  bool is_too_deep = false;
+  const auto on_event = [&](int depth, Json::parse_event_t /*event*/, Json& /*parsed*/) {
+    is_too_deep = is_too_deep || depth > kMaxDepth;
+    return !is_too_deep;
+  };
+  try {
+    Json json = Json::parse(text.begin(), text.end(), on_event);
+    if (!is_too_deep) return json;
+    return absl::InvalidArgumentError(absl::StrCat("its JSON is nested too deeply", kAsWritten));
+  } catch (const Json::parse_error& error) {
+    return NotJson(text, error.byte);
+  } catch (const Json::exception& error) {
+    return NotJson(text, 0);
+  }
+}
+
+bool IsSpec(const Json& json) {
+  v1::JobSpec spec;
+  return google::protobuf::util::JsonStringToMessage(json.dump(), &spec).ok();
+}
+
+// Alone: what stands at `path` of an object, in one of its own.
+Json Alone(std::vector<std::string> path, Json value) {
+  for (; !path.empty(); path.pop_back()) value = Json{{path.back(), std::move(value)}};
+  return value;
+}
+
+// The first key of a part of a spec that makes it none, by its path, with its value.
+std::optional<std::pair<std::string, Json>> FindBadKey(const Json& json,
+                                                       std::vector<std::string>& path) {
+  if (!json.is_object()) {
+    if (IsSpec(Alone(path, json))) return std::nullopt;
+    return std::make_pair(absl::StrJoin(path, "."), json);
+  }
+  if (!IsSpec(Alone(path, Json::object()))) return std::make_pair(absl::StrJoin(path, "."), json);
+  for (const auto& [key, value] : json.items()) {
+    path.push_back(key);
+    if (auto bad = FindBadKey(value, path)) return bad;
+    path.pop_back();
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<v1::JobSpec> ParseSpec(const Json& json) {
   v1::JobSpec spec;
-  const auto parsed = google::protobuf::util::JsonStringToMessage(json.dump(), &spec);
-  if (parsed.ok()) return spec;
+  if (google::protobuf::util::JsonStringToMessage(json.dump(), &spec).ok()) return spec;
+  std::vector<std::string> path;
+  const auto bad = FindBadKey(json, path);
+  const std::string what =
+      bad ? absl::StrCat("its spec.", bad->first, " is ", ValueText(bad->second),
+                         ", which no job spec of this version has")
+          : "its spec is no job spec of this version";
   return absl::InvalidArgumentError(
-      absl::StrCat("its spec is no job spec: ", std::string(parsed.message())));
+      absl::StrCat(what, "; expected what was written, or a newer version of this program"));
 }
 
 absl::StatusOr<Manifest> FromJson(const Json& json) {
   if (!json.is_object()) return absl::InvalidArgumentError("it is not a JSON object");
-  Fields fields(json);
+  Fields fields(json, "its ");
   const uint64_t version = fields.Count("format_version");
   if (fields.status().ok() && version != kFormatVersion) {
     return absl::InvalidArgumentError(
@@ -85,8 +163,8 @@ absl::StatusOr<Manifest> FromJson(const Json& json) {
   absl::StatusOr<v1::JobSpec> spec = ParseSpec(spec_json);
   if (!spec.ok()) return spec.status();
   manifest.spec = *std::move(spec);
-  for (const Json& item : files) {
-    Fields file(item);
+  for (size_t i = 0; i < files.size(); ++i) {
+    Fields file(files[i], absl::StrCat("in its files, entry ", i, ": "));
     manifest.files.emplace_back();
     manifest.files.back().set_path(file.Text("path"));
     manifest.files.back().set_size_bytes(file.Count("size_bytes"));
@@ -141,12 +219,9 @@ absl::StatusOr<std::string> FormatManifest(const Manifest& manifest) {
 }
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view json, absl::string_view path) {
-  absl::StatusOr<Manifest> manifest = absl::InternalError("");
-  try {
-    manifest = FromJson(Json::parse(json.begin(), json.end()));
-  } catch (const Json::exception& error) {
-    manifest = absl::InvalidArgumentError(absl::StrCat("it is not JSON: ", error.what()));
-  }
+  const absl::StatusOr<Json> parsed = ParseText(json);
+  absl::StatusOr<Manifest> manifest =
+      parsed.ok() ? FromJson(*parsed) : absl::StatusOr<Manifest>(parsed.status());
   if (manifest.ok()) return manifest;
   return absl::DataLossError(
       absl::StrCat(path, " is no valid manifest: ", manifest.status().message()));

@@ -58,6 +58,8 @@ absl::StatusOr<Json> ParseStrictly(absl::string_view text) {
     Json json = Json::parse(text.begin(), text.end(), on_event);
     if (problem.empty() && !json.is_object()) problem = "is not a JSON object";
     if (problem.empty()) return json;
+  } catch (const Json::parse_error& error) {
+    problem = absl::StrCat("is not JSON at its byte ", error.byte);
   } catch (const Json::exception& error) {
     problem = absl::StrCat("is not JSON: ", error.what());
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
+#include "common/config/model_chunks.h"
 #include "common/config/spec_field.h"
 #include "common/schedule/presets.h"
 
@@ -96,7 +97,7 @@ std::string TokensCanBeCounted(const v1::JobSpec& spec) {
 }
 
 uint64_t PartsOf(const v1::PipelineSpec& pipeline) {
-  return uint64_t{pipeline.stages()} * std::max(pipeline.chunks(), 1u);
+  return uint64_t{pipeline.stages()} * ModelChunks(pipeline);
 }
 
 std::string StagesHaveAUnitEach(const v1::JobSpec& spec) {

@@ -1,7 +1,6 @@
 #include "common/config/schedule_config.h"
 
-#include <algorithm>
-
+#include "common/config/model_chunks.h"
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -28,7 +27,7 @@ Milestones MilestonesOf(const v1::JobSpec& spec) {
 ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec, int64_t first_update) {
   ScheduleConfig config;
   config.stages = spec.pipeline().stages();
-  config.chunks = std::max(spec.pipeline().chunks(), 1u);
+  config.chunks = ModelChunks(spec.pipeline());
   config.accumulation = spec.pipeline().accumulation();
   config.order = spec.pipeline().order() == v1::ORDER_STRICT ? Order::kStrict : Order::kDrainFirst;
   config.extra_in_flight = spec.pipeline().extra_in_flight();

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/config/model_chunks.h"
 
 namespace paci {
 namespace {
@@ -193,7 +194,7 @@ absl::StatusOr<Partition> ExplicitPartition(absl::Span<const int> units_per_stag
 
 absl::StatusOr<Partition> PartitionOf(const v1::JobSpec& spec, absl::Span<const double> unit_costs,
                                       absl::Span<const double> stage_speeds) {
-  const size_t chunks = std::max(spec.pipeline().chunks(), 1u);
+  const size_t chunks = ModelChunks(spec.pipeline());
   std::vector<double> part_speeds;
   for (size_t c = 0; c < chunks; ++c) {
     part_speeds.insert(part_speeds.end(), stage_speeds.begin(), stage_speeds.end());

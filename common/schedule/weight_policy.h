@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
+
 namespace paci {
 
 // Which weights a forward and a backward use. A version is a number: the weights after so many
@@ -28,6 +30,19 @@ enum class WeightPolicy {
   // 2025, section 4).
   kNesterov,
 };
+
+// What of the policy's own is in a checkpoint, in words; empty: nothing. From one that lacks it, it
+// cannot go on.
+inline absl::string_view StateOf(WeightPolicy policy) {
+  switch (policy) {
+    case WeightPolicy::kDoubleBuffer:
+      return "the weights of one update before";
+    case WeightPolicy::kCorrect:
+      return "the running mean of weight changes";
+    default:
+      return "";
+  }
+}
 
 // The version whose values the forward of `micro_batch` starts from, `updates` being done.
 inline int64_t ForwardVersion(WeightPolicy policy, int64_t accumulation, int64_t micro_batch,

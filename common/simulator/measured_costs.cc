@@ -97,7 +97,7 @@ absl::StatusOr<UnitSeconds> SecondsMeasuredBy(const v1::Job& job) {
   }
   const std::vector<double> zeros(units, 0);
   UnitSeconds seconds{zeros, zeros, zeros, zeros};
-  const ScheduleConfig config = ScheduleConfigOf(job.spec());
+  const ScheduleConfig config = ScheduleConfigOf(SpecAsRun(job));
   const auto chunks = static_cast<double>(config.chunks);
   for (const v1::StageStatus& stage : job.stages()) {
     const v1::ActivitySeconds& spent = stage.activity();
@@ -123,6 +123,7 @@ std::string SourceOfSeconds(const v1::Job& job) {
 
 v1::JobSpec SpecAsRun(const v1::Job& job) {
   v1::JobSpec spec = job.spec();
+  spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(job.stages_size()));
   spec.mutable_pipeline()->clear_partition();
   for (const v1::UnitRange& part : PartsOf(job)) {
     spec.mutable_pipeline()->add_partition(part.end_unit() - part.first_unit());

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/config/job_rules.h"
+#include "common/config/model_chunks.h"
 #include "common/config/schedule_config.h"
 #include "common/partition/partition.h"
 #include "common/schedule/presets.h"
@@ -25,10 +26,10 @@ v1::JobSpec VariantOf(const v1::JobSpec& spec, const PlanKey& key) {
   pipeline->set_schedule(key.schedule);
   pipeline->set_accumulation(static_cast<uint32_t>(key.accumulation));
   const bool is_interleaved = FindPreset(key.schedule)->order == Order::kInterleaved;
-  pipeline->set_chunks(is_interleaved ? std::max(spec.pipeline().chunks(), 2u) : 1);
+  pipeline->set_chunks(is_interleaved ? std::max(ModelChunks(spec.pipeline()), 2u) : 1);
   // A partition of the job's own is for its own number of parts.
   if (spec.pipeline().stages() != pipeline->stages() ||
-      std::max(spec.pipeline().chunks(), 1u) != pipeline->chunks()) {
+      ModelChunks(spec.pipeline()) != pipeline->chunks()) {
     pipeline->clear_partition();
   }
   return variant;

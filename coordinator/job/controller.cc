@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/resumable.h"
 #include "common/rpc/timestamp.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/cut_text.h"
 #include "coordinator/job/progress.h"
 
@@ -36,20 +38,18 @@ Controller::Controller(ControllerOptions options, StoreContents contents, absl::
 
 // A job of the store, after a start of the coordinator. Nothing is known of its workers yet.
 void Controller::Adopt(JobRecord& record, absl::Time now) {
-  const uint32_t wanted = WantedStages(record.job());
-  const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
-  BeginWaiting(record, recovers ? std::min(record.StageCount(), wanted) : wanted, now);
-  if (!IsPlaced(record.job().state())) return;
-  if (record.job().state() == v1::JOB_STATE_PLACING ||
-      record.job().state() == v1::JOB_STATE_PREPARING) {
-    return Requeue(record, "the coordinator started again before the job ran; it is placed anew",
-                   now);
+  const v1::JobState state = record.job().state();
+  if (record.job().stage_count() == 0) {
+    record.job().set_stage_count(record.stages.empty() ? WantedStages(record.job())
+                                                       : record.StageCount());
+  }
+  if (IsEnded(state)) return;
+  if (state == v1::JOB_STATE_PLACING || state == v1::JOB_STATE_PREPARING) {
+    Requeue(record, "the coordinator started again before the job ran; it is placed anew", now);
   }
   record.job().mutable_progress()->set_tokens_per_second(0);
-  if (recovers) {
-    // What its workers kept in memory is not gone on from any more.
-    const v1::Checkpoint* point = ResumePoint(record.job());
-    return ForgetAfter(record, point == nullptr ? 0 : point->update());
+  if (!IsPlaced(record.job().state()) || state == v1::JOB_STATE_RECOVERING) {
+    return AdoptWaiting(record, now);
   }
   for (StageRecord& stage : record.stages) {
     stage.is_started = true;
@@ -63,7 +63,24 @@ void Controller::Adopt(JobRecord& record, absl::Time now) {
   }
   AddEvent(record, "CoordinatorStarted",
            absl::StrCat("the coordinator started again; the job's ", record.stages.size(),
-                        " workers have ", absl::FormatDuration(options_.adoption), " to come back"),
+                        " workers have ", ShortDuration(options_.adoption), " to come back"),
+           now);
+  MarkChanged(record);
+}
+
+// ... one that waits for workers. The store may be an older copy of one that has it running.
+void Controller::AdoptWaiting(JobRecord& record, absl::Time now) {
+  places_from_ = now + options_.redial;
+  if (record.job().state() == v1::JOB_STATE_RECOVERING) {
+    // What its workers kept in memory is not gone on from any more.
+    const v1::Checkpoint* point = ResumePoint(record.job());
+    ForgetAfter(record, point == nullptr ? 0 : point->update());
+  }
+  BeginWaiting(record, record.job().stage_count(), now);
+  AddEvent(record, "CoordinatorStarted",
+           absl::StrCat("the coordinator started again; no job is given workers before ",
+                        ShortDuration(options_.redial),
+                        " have passed, in which those that run one come back"),
            now);
   MarkChanged(record);
 }
@@ -71,26 +88,41 @@ void Controller::Adopt(JobRecord& record, absl::Time now) {
 namespace {
 
 absl::Status CheckResumeFrom(const v1::SubmitJobRequest& request) {
-  if (!request.has_resume_from()) return absl::OkStatus();
   const v1::Checkpoint& checkpoint = request.resume_from();
   if (checkpoint.directory().empty()) {
     return absl::InvalidArgumentError(
-        "resume_from names no directory; expected that of a complete checkpoint");
+        "no folder is named to begin with; expected that of a complete checkpoint (--resume-from)");
   }
   if (request.spec().has_emulation()) {
     return absl::InvalidArgumentError(
-        "resume_from is of no use to an emulated job, which has no weights; expected none");
+        "an emulated job has no weights to begin with; expected no checkpoint (--resume-from)");
   }
   const uint64_t updates = request.spec().train().updates();
-  if (checkpoint.update() < 1 || checkpoint.update() >= updates) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "resume_from is of update ", checkpoint.update(), " and train.updates is ", updates,
-        "; expected an update of 1..", updates - 1, ", or more train.updates"));
-  }
-  return absl::OkStatus();
+  if (checkpoint.update() >= 1 && checkpoint.update() < updates) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the checkpoint to begin with (--resume-from) is of update ",
+                   checkpoint.update(), " and train.updates is ", updates,
+                   checkpoint.update() < 1 ? "; expected an update of at least 1"
+                                           : "; expected an earlier one, or more train.updates"));
 }
 
 }  // namespace
+
+absl::Status Controller::CheckResumePoint(const v1::SubmitJobRequest& request) const {
+  if (!request.has_resume_from()) return absl::OkStatus();
+  if (absl::Status valid = CheckResumeFrom(request); !valid.ok()) return valid;
+  const std::string& directory = request.resume_from().directory();
+  for (const auto& [id, record] : jobs_) {
+    for (const v1::Checkpoint& checkpoint : record.job().checkpoints()) {
+      if (checkpoint.directory() != directory) continue;
+      const absl::Status same = CheckResumableBy(request.spec(), record.spec());
+      if (same.ok()) return same;
+      return absl::InvalidArgumentError(
+          absl::StrCat("cannot go on from ", directory, " of job ", id, ": ", same.message()));
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, absl::Time now) {
   if (const auto known = job_of_request_.find(request.request_id());
@@ -105,7 +137,7 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
         absl::StrCat("request_id ", request.request_id(), " made job ", known->second,
                      " of another spec; use a new request_id for a new job"));
   }
-  if (absl::Status valid = CheckResumeFrom(request); !valid.ok()) return valid;
+  if (absl::Status valid = CheckResumePoint(request); !valid.ok()) return valid;
   if (jobs_.size() >= options_.max_jobs) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the store holds ", jobs_.size(),
@@ -120,6 +152,7 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
   *record.job().mutable_spec() = request.spec();
   record.job().set_state(v1::JOB_STATE_PENDING);
   record.job().set_reason("submitted");
+  record.job().set_stage_count(request.spec().pipeline().stages());
   *record.job().mutable_created() = ToTimestamp(now);
   SetUpdates(record.spec(), request.resume_from().update(), *record.job().mutable_progress());
   std::string begins;
@@ -143,8 +176,8 @@ absl::StatusOr<v1::Job> Controller::ChangeByUser(const std::string& job_id, JobT
                                                  absl::string_view reason, absl::Time now) {
   const absl::StatusOr<JobRecord*> record = Find(job_id);
   if (!record.ok()) return record.status();
-  if (!(*record)->is_newer_at_workers.empty() && trigger != JobTrigger::kCancel) {
-    return absl::FailedPreconditionError((*record)->is_newer_at_workers);
+  if ((*record)->is_left_alone() && trigger != JobTrigger::kCancel) {
+    return absl::FailedPreconditionError((*record)->newer_at_workers);
   }
   const absl::StatusOr<JobTransition> transition =
       FindTransition(job_id, (*record)->job().state(), trigger);
@@ -153,6 +186,22 @@ absl::StatusOr<v1::Job> Controller::ChangeByUser(const std::string& job_id, JobT
   Advance(**record, now);
   Settle(now);
   return (*record)->ToProto();
+}
+
+absl::StatusOr<v1::Job> Controller::WantPause(const std::string& job_id, bool is_wanted,
+                                              absl::Time now) {
+  JobRecord& record = jobs_.at(job_id);
+  if (record.is_left_alone()) return absl::FailedPreconditionError(record.newer_at_workers);
+  if (record.job().is_pause_wanted() == is_wanted) return record.ToProto();
+  record.job().set_is_pause_wanted(is_wanted);
+  // Why a job waits is said by what it waits for.
+  if (is_wanted) {
+    AddEvent(record, "PauseAsked", "paused by a user; it pauses as soon as it runs again", now);
+  } else {
+    AddEvent(record, "PauseWithdrawn", "resumed by a user before its pause began", now);
+  }
+  MarkChanged(record);
+  return record.ToProto();
 }
 
 absl::StatusOr<v1::Job> Controller::Cancel(const std::string& job_id, absl::Time now) {
@@ -166,6 +215,7 @@ absl::StatusOr<v1::Job> Controller::Pause(const std::string& job_id, absl::Time 
   if (!job.ok() || job->state() == v1::JOB_STATE_PAUSING || job->state() == v1::JOB_STATE_PAUSED) {
     return job;
   }
+  if (WillRunAgain(*job)) return WantPause(job_id, true, now);
   return ChangeByUser(job_id, JobTrigger::kPause,
                       "paused by a user; the pipeline drains to the end of an update", now);
 }
@@ -173,6 +223,7 @@ absl::StatusOr<v1::Job> Controller::Pause(const std::string& job_id, absl::Time 
 absl::StatusOr<v1::Job> Controller::Resume(const std::string& job_id, absl::Time now) {
   absl::StatusOr<v1::Job> job = Get(job_id);
   if (!job.ok() || job->state() == v1::JOB_STATE_RUNNING) return job;
+  if (WillRunAgain(*job)) return WantPause(job_id, false, now);
   return ChangeByUser(job_id, JobTrigger::kResume, "resumed by a user", now);
 }
 
@@ -204,6 +255,7 @@ void Controller::Change(JobRecord& record, const JobTransition& transition,
                         absl::string_view reason, absl::Time now) {
   v1::Job& job = record.job();
   job.set_state(transition.to);
+  if (transition.to == v1::JOB_STATE_RUNNING) record.movement.Excuse();
   job.set_reason(CutText(reason));
   if (transition.to == v1::JOB_STATE_RUNNING && !job.has_started()) {
     *job.mutable_started() = ToTimestamp(now);
@@ -250,6 +302,7 @@ void Controller::Note(LogLevel level, std::string message, absl::string_view job
 
 void Controller::Settle(absl::Time now) {
   LetGo(now);
+  if (now < places_from_) return;
   PlaceRecoveringJobs(now);
   PlaceWaitingJobs(now);
 }
@@ -257,8 +310,8 @@ void Controller::Settle(absl::Time now) {
 void Controller::Tick(absl::Time now) {
   if (const absl::Duration gap = now - last_tick_; gap > options_.tick * 10) {
     // The coordinator itself stood still: what was said to it meanwhile is still to be read.
-    Note(LogLevel::kWarning, absl::StrCat("the coordinator stood still for ",
-                                          absl::FormatDuration(gap), "; leases are extended"));
+    Note(LogLevel::kWarning, absl::StrCat("the coordinator stood still for ", ShortDuration(gap),
+                                          "; leases are extended"));
     for (auto& [id, worker] : registry_.workers()) worker.last_seen += gap;
     for (auto& [id, record] : jobs_) {
       for (StageRecord& stage : record.stages) {
@@ -273,7 +326,7 @@ void Controller::Tick(absl::Time now) {
   ExpireGenerations(now);
   tracing_.Tick(now, SenderOfTraces(now));
   for (auto& [id, record] : jobs_) {
-    if (!IsPlaced(record.job().state()) || !record.is_newer_at_workers.empty()) continue;
+    if (!IsPlaced(record.job().state()) || record.is_left_alone()) continue;
     ExpireStages(record, now);
     FailIfStalled(record, now);
     Advance(record, now);

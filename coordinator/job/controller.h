@@ -30,6 +30,9 @@ struct ControllerOptions {
   // After a start of the coordinator: how long a running job waits for its workers to come back.
   // They dial with a backoff of up to 5 s.
   absl::Duration adoption = absl::Seconds(20);
+  // ... and no job is given workers for so long, if one of the store waits for some: a worker that
+  // runs one, of which an older copy of the store does not know, has said so by then.
+  absl::Duration redial = absl::Seconds(6);
   // From the first failure that is only a lost neighbour to the choice of the cause.
   absl::Duration failure_grace = absl::Seconds(2);
   // A worker that is lost and holds nothing is listed so long.
@@ -104,6 +107,10 @@ class Controller {
               absl::Time now);
   // The same for a transition that the caller knows to be legal.
   void Change(JobRecord& record, JobTrigger trigger, absl::string_view reason, absl::Time now);
+  // Of another job of the store: its spec fits that of the new one. The workers look into others.
+  absl::Status CheckResumePoint(const v1::SubmitJobRequest& request) const;
+  // Of a job that will run again: whether it then pauses.
+  absl::StatusOr<v1::Job> WantPause(const std::string& job_id, bool is_wanted, absl::Time now);
   absl::StatusOr<v1::Job> ChangeByUser(const std::string& job_id, JobTrigger trigger,
                                        absl::string_view reason, absl::Time now);
   void AddEvent(const JobRecord& record, absl::string_view type, absl::string_view reason,
@@ -112,6 +119,7 @@ class Controller {
   void Note(LogLevel level, std::string message, absl::string_view job_id = "",
             absl::string_view worker = "");
   void Adopt(JobRecord& record, absl::Time now);
+  void AdoptWaiting(JobRecord& record, absl::Time now);
   // After every input: leaving workers, recovering jobs, then the queue.
   void Settle(absl::Time now);
 
@@ -158,7 +166,8 @@ class Controller {
              absl::Time now);
   // Everything that follows from what is known of a placed job: its next state, its next commands.
   void Advance(JobRecord& record, absl::Time now);
-  bool FailIfDecided(JobRecord& record, absl::Time now);
+  // Once it is known why stages have failed.
+  bool FailOrRecover(JobRecord& record, absl::Time now);
   bool ChangeIfReady(JobRecord& record, absl::Time now);
   bool CompleteIfDone(JobRecord& record, absl::Time now);
   // Has the oldest checkpoint that every stage reported its part of committed, or gives it up.
@@ -178,6 +187,8 @@ class Controller {
   // Not OK: the stage is newer than the store (older_store.h), the stream that said so is closed,
   // and the job, if it is known, stays as it is.
   absl::Status RefuseNewer(StreamId stream, const v1::StageKey& key, absl::Time now);
+  // Whoever came before under its name and from its host, and is out of reach, has ended.
+  void EndPredecessors(const v1::Hello& hello, absl::Time now);
   void WelcomeBack(WorkerRecord& worker, const v1::StageKey& key, const v1::Hello& hello,
                    absl::Time now);
   void Reattach(WorkerRecord& worker, const v1::Hello& hello, absl::Time now);
@@ -204,6 +215,8 @@ class Controller {
   void SettleCheckpoint(JobRecord& record, uint64_t update);
   void FailStage(JobRecord& record, uint32_t stage, FailureKind kind, absl::string_view what,
                  absl::Time now);
+  // The worker of a stage that is out of reach does not come back.
+  void LoseForGood(JobRecord& record, uint32_t stage, absl::string_view why, absl::Time now);
   void ExpireStages(JobRecord& record, absl::Time now);
   void ExpireGenerations(absl::Time now);
   void EndGenerations(const WorkerRecord& worker, absl::string_view why);
@@ -231,6 +244,7 @@ class Controller {
   uint64_t next_event_sequence_;
   uint64_t next_command_id_;
   absl::Time last_tick_;
+  absl::Time places_from_ = absl::InfinitePast();  // no job is given workers before
 
   Effects effects_;
   std::set<std::string> changed_jobs_;

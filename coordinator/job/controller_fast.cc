@@ -60,7 +60,7 @@ void Controller::KeepSurvivors(JobRecord& record, const FastRestart& fast, absl:
   record.secret.clear();
   ForgetAfter(record, fast.first_update);
   record.fast = fast;
-  BeginWaiting(record, static_cast<uint32_t>(fast.LostStages()), now);
+  BeginWaiting(record, record.StageCount(), now);
 }
 
 bool Controller::GoOnFast(JobRecord& record, const std::vector<WorkerRecord*>& free,
@@ -89,7 +89,7 @@ bool Controller::GoOnFast(JobRecord& record, const std::vector<WorkerRecord*>& f
   const std::string reason =
       absl::StrCat(why_not, "; every stage goes back to ", PlaceToRestart(record.job()));
   AddEvent(record, "FastRestartGivenUp", reason, now);
-  GoBack(record, reason, std::min(record.StageCount(), WantedStages(record.job())), now);
+  GoBack(record, reason, record.StageCount(), now);
   // It has waited long enough; its workers are to let go of their stages.
   if (is_late) record.replacement_deadline = now + options_.lease;
   MarkChanged(record);

@@ -19,7 +19,7 @@ void Controller::PlaceWaitingJobs(absl::Time now) {
   for (const auto& [number, id] : job_order_) {
     const JobRecord& record = jobs_.at(id);
     const bool waits = record.job().state() == v1::JOB_STATE_PENDING;
-    if (!waits || !record.is_newer_at_workers.empty()) continue;
+    if (!waits || record.is_left_alone()) continue;
     const std::string& device = record.spec().train().device();
     if (supply_of_device.count(device) == 0) supply_of_device[device] = SupplyOf(device);
     const uint32_t wanted = WantedStages(record.job());
@@ -59,16 +59,16 @@ void Controller::Place(JobRecord& record, const PlacingDecision& decision, absl:
 }
 
 void Controller::Advance(JobRecord& record, absl::Time now) {
-  if (!record.is_newer_at_workers.empty()) return;
+  if (record.is_left_alone()) return;
   while (IsPlaced(record.job().state())) {
-    if (FailIfDecided(record, now) || CompleteIfDone(record, now)) return;
+    if (FailOrRecover(record, now) || CompleteIfDone(record, now)) return;
     if (ReshapeIfDue(record, now)) return;
     if (!DecideCheckpoint(record, now) && !ChangeIfReady(record, now)) break;
   }
   if (IsPlaced(record.job().state())) SendCommands(record, now);
 }
 
-bool Controller::FailIfDecided(JobRecord& record, absl::Time now) {
+bool Controller::FailOrRecover(JobRecord& record, absl::Time now) {
   if (record.failures.empty()) return false;
   const bool has_all = record.failures.size() == record.stages.size();
   const bool is_over = now >= record.failing_since + options_.failure_grace &&
@@ -113,8 +113,7 @@ bool Controller::ChangeIfReady(JobRecord& record, absl::Time now) {
       Change(record, JobTrigger::kRun, "every stage is built and connected", now);
       if (record.job().is_pause_wanted()) {
         record.job().set_is_pause_wanted(false);
-        Change(record, JobTrigger::kPause, "the pause that the failure interrupted is taken up",
-               now);
+        Change(record, JobTrigger::kPause, "the pause that was asked for begins", now);
       }
       return true;
     case v1::JOB_STATE_PAUSING: {

@@ -58,7 +58,7 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   if (job.state() == v1::JOB_STATE_PLACING) return Requeue(record, decision.reason, now);
   Change(record, JobTrigger::kRecover, decision.reason, now);
   if (decision.fast) return KeepSurvivors(record, *decision.fast, decision.reason, now);
-  GoBack(record, decision.reason, std::min(record.StageCount(), WantedStages(job)), now);
+  GoBack(record, decision.reason, record.StageCount(), now);
 }
 
 void Controller::GoBack(JobRecord& record, absl::string_view reason, uint32_t enough,
@@ -84,13 +84,13 @@ void Controller::ForgetAfter(JobRecord& record, uint64_t update) {
 }
 
 void Controller::BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now) {
-  record.enough_stages = std::max(enough, 1u);
+  record.job().set_stage_count(enough);
   record.replacement_deadline = now + absl::Seconds(record.spec().recovery().replacement_seconds());
 }
 
 PlacingDecision Controller::DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
                                             absl::Time now) {
-  const Needs needs = {had, record.enough_stages, record.spec().recovery().replacement_seconds(),
+  const Needs needs = {had, record.EnoughStages(), record.spec().recovery().replacement_seconds(),
                        now >= record.replacement_deadline};
   return DecidePlacing(record.job(), needs, free);
 }
@@ -99,7 +99,7 @@ void Controller::PlaceRecoveringJobs(absl::Time now) {
   for (const auto& [number, id] : job_order_) {
     JobRecord& record = jobs_.at(id);
     const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
-    if (!recovers || !record.is_newer_at_workers.empty()) continue;
+    if (!recovers || record.is_left_alone()) continue;
     const std::vector<WorkerRecord*> free = registry_.Free(record.spec().train().device());
     if (record.fast && GoOnFast(record, free, now)) continue;
     const PlacingDecision decision =
@@ -142,6 +142,7 @@ void Controller::PlaceAgain(JobRecord& record, const std::vector<WorkerRecord*>&
 void Controller::BeginGeneration(JobRecord& record, const std::vector<WorkerRecord*>& workers,
                                  std::vector<StageRecord> stages) {
   record.job().set_generation(record.job().generation() + 1);
+  record.job().set_stage_count(static_cast<uint32_t>(workers.size()));
   record.secret = options_.make_secret();
   record.failures.clear();
   record.failing_since = absl::InfiniteFuture();

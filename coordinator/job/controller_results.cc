@@ -7,6 +7,7 @@
 #include "common/config/checkpoint_directory.h"
 #include "common/rpc/status.h"
 #include "common/rpc/timestamp.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/cut_text.h"
 
@@ -159,21 +160,26 @@ void Controller::FailStage(JobRecord& record, uint32_t index, FailureKind kind,
   if (is_news) AddEvent(record, "StageFailed", DescribeFailure({record.failures.back()}), now);
 }
 
+void Controller::LoseForGood(JobRecord& record, uint32_t index, absl::string_view why,
+                             absl::Time now) {
+  StageRecord& stage = record.stages[index];
+  stage.lost_deadline = absl::InfiniteFuture();
+  stage.is_awaited = false;
+  FailStage(record, index, FailureKind::kWorkerLost, absl::StrCat(stage.status.error(), "; ", why),
+            now);
+}
+
 void Controller::ExpireStages(JobRecord& record, absl::Time now) {
   for (uint32_t i = 0; i < record.stages.size(); ++i) {
     StageRecord& stage = record.stages[i];
     if (!stage.is_attached && now >= stage.lost_deadline) {
-      stage.lost_deadline = absl::InfiniteFuture();
-      stage.is_awaited = false;
-      FailStage(record, i, FailureKind::kWorkerLost,
-                absl::StrCat(stage.status.error(), "; it did not come back in time"), now);
+      LoseForGood(record, i, "it did not come back in time", now);
     }
     if (!stage.in_flight || now < stage.in_flight->deadline) continue;
     const v1::Command command = std::move(stage.in_flight->command);
     stage.in_flight.reset();
-    const std::string what =
-        absl::StrCat("it did not answer ", NameOf(command), " within ",
-                     absl::FormatDuration(DeadlineOf(command, options_.commands)));
+    const std::string what = absl::StrCat("it did not answer ", NameOf(command), " within ",
+                                          ShortDuration(DeadlineOf(command, options_.commands)));
     if (command.has_hold_stage() || command.has_commit_checkpoint()) {
       Note(LogLevel::kWarning, absl::StrCat(what, "; it is asked again"), record.job().id(),
            stage.status.worker_name());
@@ -189,12 +195,13 @@ absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateReque
   if (!found.ok()) return found.status();
   const JobRecord& record = **found;
   if (request.max_tokens() < 1 || request.max_tokens() > 4096) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_tokens is ", request.max_tokens(), "; expected 1..4096"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        request.max_tokens(), " tokens are not possible; expected 1..4096 (--max-tokens)"));
   }
   if (!std::isfinite(request.temperature()) || request.temperature() < 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("temperature is ", request.temperature(), "; expected a finite number >= 0"));
+        absl::StrCat("a temperature of ", request.temperature(),
+                     " is not possible; expected a finite number >= 0 (--temperature)"));
   }
   if (record.spec().data().tokenizer() != v1::TOKENIZER_BYTES) {
     return absl::FailedPreconditionError(

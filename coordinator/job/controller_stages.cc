@@ -67,7 +67,8 @@ WorkerSupply Controller::SupplyOf(const std::string& device) {
   size_t kept = 0;
   for (const auto& [id, record] : jobs_) {
     const bool recovers = record.job().state() == v1::JOB_STATE_RECOVERING;
-    if (recovers && record.spec().train().device() == device) kept += record.enough_stages;
+    if (!recovers || record.spec().train().device() != device) continue;
+    kept += record.fast ? record.fast->LostStages() : record.EnoughStages();
   }
   kept = std::min(kept, idle);
   return {device, idle - kept, registry_.CountUsable(device), kept};
@@ -99,7 +100,13 @@ std::string Controller::WhenRescaled(const JobRecord& record) {
   const uint32_t wanted = WantedStages(record.job());
   const v1::JobState state = record.job().state();
   if (state == v1::JOB_STATE_PENDING) return "that is when it is placed";
-  if (state == v1::JOB_STATE_RECOVERING) return "that is when it goes on, if the workers are there";
+  if (state == v1::JOB_STATE_RECOVERING) {
+    if (wanted <= record.EnoughStages()) return "that is when it goes on, with so many workers";
+    return absl::StrCat("that is when it goes on, if so many workers are free then; else ",
+                        HasCheckpointsOnTheWay(record.spec())
+                            ? "from the next checkpoint on at which they are"
+                            : "it is not, there being no checkpoints on the way");
+  }
   if (record.StageCount() == wanted) return "it has so many";
   std::string when = "that is from its next checkpoint on";
   if (state == v1::JOB_STATE_PAUSING || state == v1::JOB_STATE_PAUSED) {
@@ -131,8 +138,7 @@ absl::StatusOr<v1::Job> Controller::Rescale(const std::string& job_id, uint32_t 
   const uint32_t before = WantedStages(job);
   if (wanted == before) return record.ToProto();
   job.set_wanted_stages(wanted == of_spec ? 0 : wanted);
-  const bool recovers = job.state() == v1::JOB_STATE_RECOVERING;
-  record.enough_stages = recovers ? std::min(record.enough_stages, wanted) : wanted;
+  if (job.state() == v1::JOB_STATE_PENDING) job.set_stage_count(wanted);
   const std::string reason = absl::StrCat("a user asks for ", CountOfStages(wanted), " instead of ",
                                           before, "; ", WhenRescaled(record));
   // Why a job waits is said by what it waits for.

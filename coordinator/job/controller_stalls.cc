@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/telemetry/poison.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/diagnosis.h"
 
@@ -26,13 +27,16 @@ Movement MovementOf(const JobRecord& record) {
   return movement;
 }
 
+// While it drains for a pause, until every stage is held.
 bool IsToMove(const JobRecord& record) {
-  if (record.job().state() != v1::JOB_STATE_RUNNING || !record.failures.empty()) return false;
-  const auto is_over = [](const StageRecord& stage) {
-    return stage.status.state() == v1::STAGE_STATE_FINISHED;
+  const bool drains = record.job().state() == v1::JOB_STATE_PAUSING;
+  const bool runs = drains || record.job().state() == v1::JOB_STATE_RUNNING;
+  if (!runs || !record.failures.empty()) return false;
+  const auto is_over = [&](const StageRecord& stage) {
+    return stage.status.state() == v1::STAGE_STATE_FINISHED || (drains && stage.is_held);
   };
   const auto may_run = [&](const StageRecord& stage) {
-    return stage.is_attached && stage.is_started && !stage.is_held;
+    return stage.is_attached && stage.is_started && (drains || !stage.is_held);
   };
   return std::all_of(record.stages.begin(), record.stages.end(), may_run) &&
          !std::all_of(record.stages.begin(), record.stages.end(), is_over);
@@ -66,6 +70,7 @@ v1::Diagnosis Controller::DiagnosisOf(const JobRecord& record, absl::Time now) c
   job.reason = record.job().reason();
   job.silent_after = std::max(3 * options_.report_interval, absl::Seconds(2));
   job.is_moving = record.movement.IsMoving(now, options_.report_interval);
+  job.still_for = record.movement.StillFor(now);
   for (const StageRecord& stage : record.stages) {
     const bool is_known = stage.reported != absl::InfinitePast();
     job.stages.push_back(
@@ -85,13 +90,14 @@ absl::StatusOr<v1::Diagnosis> Controller::Diagnose(const std::string& job_id,
 void Controller::FailIfStalled(JobRecord& record, absl::Time now) {
   if (!IsToMove(record)) return record.movement.Excuse();
   record.movement.Observe(now, record.job().generation(), MovementOf(record));
+  if (record.job().state() != v1::JOB_STATE_RUNNING) return;
   const absl::Duration patience = absl::Seconds(record.spec().recovery().stall_seconds()) *
                                   (IsAtBoundary(record) ? kBoundaryPatience : 1);
   if (patience == absl::ZeroDuration() || !record.movement.IsStalled(now, patience)) return;
   const v1::Diagnosis diagnosis = DiagnosisOf(record, now);
   AddEvent(record, "Stalled",
-           absl::StrCat("nothing moved for ", absl::FormatDuration(record.movement.StillFor(now)),
-                        ": ", diagnosis.summary()),
+           absl::StrCat("nothing moved for ", ShortDuration(record.movement.StillFor(now)), ": ",
+                        diagnosis.summary()),
            now);
   record.movement.Excuse();
   if (!diagnosis.has_cause()) return;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/job/cut_text.h"
 #include "coordinator/job/older_store.h"
@@ -52,10 +53,29 @@ void Controller::OnHello(StreamId stream, const v1::Hello& hello, absl::Time now
     EndGenerations(*known, "its control stream was replaced");
     tracing_.OnWorkerLost(known->id, "its control stream was replaced", now, SenderOfTraces(now));
   }
+  if (known == nullptr) EndPredecessors(hello, now);
   WorkerRecord& worker = registry_.Connect(stream, hello, now);
   Note(LogLevel::kInfo, "the worker connected", "", worker.name);
   Reattach(worker, hello, now);
   Settle(now);
+}
+
+void Controller::EndPredecessors(const v1::Hello& hello, absl::Time now) {
+  std::vector<v1::StageKey> lost;
+  for (const auto& [id, worker] : registry_.workers()) {
+    const bool is_same_place =
+        worker.name == hello.worker_name() && worker.info.host() == hello.info().host();
+    if (is_same_place && !worker.is_connected() && worker.holds) lost.push_back(*worker.holds);
+  }
+  for (const v1::StageKey& key : lost) {
+    JobRecord& record = jobs_.at(key.job_id());
+    // The first may have taken the job from the others.
+    const bool is_held = IsSame(record.Key(key.stage()), key) && IsPlaced(record.job().state()) &&
+                         record.job().state() != v1::JOB_STATE_RECOVERING;
+    if (!is_held || record.is_left_alone()) continue;
+    LoseForGood(record, key.stage(), "another process has its name now", now);
+    Advance(record, now);
+  }
 }
 
 absl::Status Controller::RefuseNewer(StreamId stream, const v1::StageKey& key, absl::Time now) {
@@ -73,9 +93,9 @@ absl::Status Controller::RefuseNewer(StreamId stream, const v1::StageKey& key, a
     refused_jobs_.emplace(key.job_id(), known);
     // No new job is to have its id, and its folder of checkpoints.
     next_job_number_ = std::max(next_job_number_, NumberOfJob(key.job_id()) + 1);
-  } else if (record->is_newer_at_workers.empty()) {
-    record->is_newer_at_workers = CutText(known.message());
-    record->job().set_reason(record->is_newer_at_workers);
+  } else if (!record->is_left_alone()) {
+    record->newer_at_workers = CutText(known.message());
+    record->job().set_reason(record->newer_at_workers);
     AddEvent(*record, "StoreIsOlder", known.message(), now);
     MarkChanged(*record);
   }
@@ -258,7 +278,7 @@ void Controller::OnLeaving(WorkerRecord& worker, const v1::Leaving& leaving, abs
        worker.name);
   if (!worker.holds) return;
   JobRecord& record = jobs_.at(worker.holds->job_id());
-  if (!record.is_newer_at_workers.empty()) return;
+  if (record.is_left_alone()) return;
   // A leaving worker takes no new stage, so a stage that is not prepared never will be.
   if (record.stages[worker.holds->stage()].is_prepared) return;
   Requeue(record,
@@ -340,7 +360,7 @@ void Controller::ExpireWorkers(absl::Time now) {
   for (auto& [id, worker] : registry_.workers()) {
     if (worker.is_connected() && now - worker.last_seen > options_.lease) {
       const std::string why =
-          absl::StrCat("it said nothing for ", absl::FormatDuration(now - worker.last_seen));
+          absl::StrCat("it said nothing for ", ShortDuration(now - worker.last_seen));
       effects_.closed.push_back({worker.stream, absl::DeadlineExceededError(why)});
       forgotten.push_back(id);
     } else if (!worker.is_connected() && !worker.holds &&
@@ -355,8 +375,8 @@ void Controller::ExpireWorkers(absl::Time now) {
   for (const std::string& id : forgotten) {
     WorkerRecord& worker = *registry_.Find(id);
     if (worker.is_connected()) {
-      Lose(worker,
-           absl::StrCat("it said nothing for ", absl::FormatDuration(now - worker.last_seen)), now);
+      Lose(worker, absl::StrCat("it said nothing for ", ShortDuration(now - worker.last_seen)),
+           now);
     } else {
       registry_.Forget(id);
     }

@@ -9,8 +9,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "common/config/model_chunks.h"
 #include "common/schedule/pass_order.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/job_machine.h"
 
 namespace paci {
@@ -24,7 +25,7 @@ struct Reading {
   uint32_t waits_for = 0;  // kWaits: which stage
   bool was_sent = false;   // kWaits: that stage has sent what is awaited
   bool is_send = false;    // kWaits: until what it made has left
-  double seconds = 0;      // it has stood so for
+  double seconds = 0;      // it has stood so for, if it still does
 };
 using Standing = Reading::Standing;
 
@@ -45,10 +46,6 @@ struct Awaited {
   int64_t chunk;  // of that stage
 };
 
-std::string SecondsText(double seconds) {
-  return seconds < 10 ? absl::StrFormat("%.1f s", seconds) : absl::StrFormat("%.0f s", seconds);
-}
-
 bool IsIn(v1::SpanKind kind, std::initializer_list<v1::SpanKind> kinds) {
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
@@ -58,7 +55,7 @@ class Reader {
   explicit Reader(const JobSight& job)
       : job_(job),
         count_(static_cast<uint32_t>(job.stages.size())),
-        chunks_(std::max<int64_t>(job.spec.pipeline().chunks(), 1)),
+        chunks_(ModelChunks(job.spec.pipeline())),
         passes_(count_, chunks_, job.spec.pipeline().accumulation()),
         evaluation_passes_(count_, chunks_, job.spec.train().eval_batches()) {}
 
@@ -83,7 +80,7 @@ class Reader {
     const double age = absl::ToDoubleSeconds(sight.report_age);
     if (sight.report_age > job_.silent_after) {
       return {Standing::kSilent,
-              absl::StrCat("has said nothing for ", SecondsText(age)),
+              absl::StrCat("has said nothing for ", ShortDuration(sight.report_age)),
               0,
               false,
               false,
@@ -93,9 +90,10 @@ class Reader {
       return {Standing::kAtRest, "is paused"};
     }
     Reading reading = ReadOccupation(stage);
-    reading.seconds = sight.status.now().seconds() + age;
+    const double seconds = sight.status.now().seconds();
+    reading.seconds = seconds + age;
     absl::StrAppend(&reading.what, reading.standing == Standing::kWaits ? ", for " : " for ",
-                    SecondsText(reading.seconds));
+                    ShortDuration(absl::Seconds(seconds)));
     return reading;
   }
 
@@ -229,36 +227,58 @@ End Follow(uint32_t from, const std::vector<Reading>& readings) {
   }
 }
 
+struct Cause {
+  End end;
+  int chains = 0;  // stages that wait for it, itself among them
+};
+
 // The end of the most chains; of as many, one that is no mere work: a link, or silence; then the
 // one that stands so the longest.
-std::optional<End> CauseOf(const std::vector<Reading>& readings) {
+std::optional<Cause> CauseOf(const std::vector<Reading>& readings) {
   std::map<End, int> chains;
   for (uint32_t i = 0; i < readings.size(); ++i) {
     if (readings[i].standing != Standing::kAtRest) ++chains[Follow(i, readings)];
   }
-  std::optional<End> cause;
-  const auto weight = [&](const End& end) {
-    const Reading& reading = readings[end.stage];
-    return std::tuple(chains.at(end), reading.standing != Standing::kBusy, reading.seconds);
+  std::optional<Cause> cause;
+  const auto weight = [&](const Cause& c) {
+    const Reading& reading = readings[c.end.stage];
+    return std::tuple(c.chains, reading.standing != Standing::kBusy, reading.seconds);
   };
   for (const auto& [end, count] : chains) {
-    if (!cause || weight(end) > weight(*cause)) cause = end;
+    const Cause candidate{end, count};
+    if (!cause || weight(candidate) > weight(*cause)) cause = candidate;
   }
   return cause;
 }
 
-std::string Summarize(const JobSight& job, const std::vector<Reading>& readings, const End& cause) {
-  const auto name = [&](uint32_t stage) {
-    return absl::StrCat("stage ", stage, " on worker ", job.stages[stage].status.worker_name());
+// ", as of 1.2s ago"; empty: that is now.
+std::string AsOf(absl::Duration age) {
+  if (age < absl::Milliseconds(50)) return "";
+  return absl::StrCat(", as of ", ShortDuration(age), " ago");
+}
+
+// Of a stage that does something, as its report says.
+absl::Duration AgeOf(const JobSight& job, const std::vector<Reading>& readings, uint32_t stage) {
+  const Standing standing = readings[stage].standing;
+  const bool is_of_report = standing == Standing::kBusy || standing == Standing::kWaits;
+  return is_of_report ? job.stages[stage].report_age : absl::ZeroDuration();
+}
+
+std::string Summarize(const JobSight& job, const std::vector<Reading>& readings,
+                      const Cause& cause) {
+  const uint32_t stage = cause.end.stage;
+  const auto name = [&](uint32_t i) {
+    return absl::StrCat("stage ", i, " on worker ", job.stages[i].status.worker_name());
   };
-  const std::string& what = readings[cause.stage].what;
-  if (cause.link_to) {
-    return absl::StrCat(name(cause.stage), " does not get what ", name(*cause.link_to),
-                        " sends: it ", what, ", and stage ", *cause.link_to, " ",
-                        readings[*cause.link_to].what);
+  const std::string& what = readings[stage].what;
+  const absl::Duration age = AgeOf(job, readings, stage);
+  if (const auto link_to = cause.end.link_to) {
+    return absl::StrCat(name(stage), " does not get what ", name(*link_to), " sends: it ", what,
+                        ", and stage ", *link_to, " ", readings[*link_to].what,
+                        AsOf(std::max(age, AgeOf(job, readings, *link_to))));
   }
-  const bool is_alone = readings.size() == 1;
-  return absl::StrCat(name(cause.stage), is_alone ? " " : ", for which the others wait, ", what);
+  return absl::StrCat(name(stage), cause.chains > 1 ? ", for which the others wait, " : " ", what,
+                      AsOf(age));
 }
 
 bool IsToMove(v1::JobState state) {
@@ -285,15 +305,15 @@ v1::Diagnosis Diagnose(const JobSight& job) {
     return diagnosis;
   }
   if (job.is_moving) {
-    diagnosis.set_summary("the pipeline moves");
+    diagnosis.set_summary(absl::StrCat("the pipeline moves", AsOf(job.still_for)));
     return diagnosis;
   }
-  const std::optional<End> cause = CauseOf(readings);
+  const std::optional<Cause> cause = CauseOf(readings);
   if (!cause) {
     diagnosis.set_summary("no stage waits for another one");
     return diagnosis;
   }
-  diagnosis.set_cause(cause->stage);
+  diagnosis.set_cause(cause->end.stage);
   diagnosis.set_summary(Summarize(job, readings, *cause));
   return diagnosis;
 }

@@ -23,11 +23,13 @@ struct JobSight {
   std::string reason;  // of the state
   std::vector<StageSight> stages;
   absl::Duration silent_after;  // an older report says that the stage is silent
-  bool is_moving = false;       // something was finished a moment ago
+  bool is_moving = false;       // something was finished no longer ago than is usual
+  absl::Duration still_for;     // so long ago that was heard of
 };
 
-// For every stage a phrase that goes on "stage 2 ..."; and if the pipeline is to move and does not,
-// the cause. A stage that waits for no other one is one; so is a link, when a stage waits for what
+// For every stage a phrase that goes on "stage 2 ...", true of when it last reported; what is said
+// of the whole says how old it is ("as of 1.2s ago"). If the pipeline is to move and does not, the
+// cause. A stage that waits for no other one is one; so is a link, when a stage waits for what
 // the other end has sent, or two wait for each other: `cause` is then the stage that waits (which
 // may also be one that hangs and does not notice what came). Of several, the one that the most
 // stages wait for.

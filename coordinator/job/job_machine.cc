@@ -106,6 +106,12 @@ bool IsEnded(v1::JobState state) {
 
 bool IsPlaced(v1::JobState state) { return !IsEnded(state) && state != JOB_STATE_PENDING; }
 
+bool WillRunAgain(const v1::Job& job) {
+  const v1::JobState state = job.state();
+  return job.has_started() && (state == JOB_STATE_PENDING || state == JOB_STATE_PLACING ||
+                               state == JOB_STATE_PREPARING || state == JOB_STATE_RECOVERING);
+}
+
 absl::string_view ToString(v1::JobState state) {
   switch (state) {
     case JOB_STATE_PENDING:

@@ -48,6 +48,8 @@ absl::StatusOr<JobTransition> FindTransition(absl::string_view job_id, v1::JobSt
 bool IsEnded(v1::JobState state);
 // It has workers, and its stages are followed.
 bool IsPlaced(v1::JobState state);
+// It has run, does not now, and is to run again.
+bool WillRunAgain(const v1::Job& job);
 
 absl::string_view ToString(v1::JobState state);  // "Running"
 absl::string_view ToString(JobTrigger trigger);  // "pause"

@@ -30,9 +30,13 @@ class MovementWatch {
     longest_gap_ = std::max(longest_gap_, now - since_);
     movement_ = movement;
     since_ = now;
+    has_moved_ = true;
   }
   // It is not to move now, as in a pause: its silence begins anew with the next Observe.
-  void Excuse() { since_ = absl::InfiniteFuture(); }
+  void Excuse() {
+    since_ = absl::InfiniteFuture();
+    has_moved_ = false;
+  }
   // So much time passed in which nobody looked.
   void Skip(absl::Duration gap) { since_ += gap; }
 
@@ -44,15 +48,16 @@ class MovementWatch {
   bool IsStalled(absl::Time now, absl::Duration patience) const {
     return StillFor(now) >= std::max(patience, 10 * longest_gap_);
   }
-  // No longer than is usual, or than reports take.
+  // It has moved, no longer ago than is usual, or than reports take.
   bool IsMoving(absl::Time now, absl::Duration report_interval) const {
-    return StillFor(now) < 2 * std::max(longest_gap_, report_interval);
+    return has_moved_ && StillFor(now) < 2 * std::max(longest_gap_, report_interval);
   }
 
  private:
   uint64_t generation_ = 0;
   Movement movement_;
-  absl::Time since_ = absl::InfiniteFuture();  // of the last movement
+  absl::Time since_ = absl::InfiniteFuture();  // of the last movement, or of the first look
+  bool has_moved_ = false;                     // since it was last excused
   absl::Duration longest_gap_;
 };
 

@@ -2,6 +2,7 @@
 
 // What the controller knows of jobs, stages and workers. Plain values.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -56,15 +57,12 @@ struct JobRecord {
   std::optional<uint64_t> held_at_update;  // of this pause, as stage 0 said
   std::vector<FailureCause> failures;
   absl::Time failing_since = absl::InfiniteFuture();
-  // While it waits for workers to go on with, and how many stages it then has at once.
-  absl::Time replacement_deadline = absl::InfiniteFuture();
-  uint32_t enough_stages = 0;
+  absl::Time replacement_deadline = absl::InfiniteFuture();  // while it waits for workers
   // How this generation goes on, or the one that is made now, in recovery.mode fast.
   std::optional<FastRestart> fast;
   bool has_new_checkpoint = false;  // committed, and nothing was decided about it yet
-  // The store is older than what its workers run, as said here: nothing is decided about it any
-  // more but its cancellation. Empty: it is not so.
-  std::string is_newer_at_workers;
+  // The store is older than what its workers run, as said here. Empty: it is not so.
+  std::string newer_at_workers;
   RateWindow token_rate;
   MovementWatch movement;
   int poison_events = 0;
@@ -75,6 +73,12 @@ struct JobRecord {
   // The spec of the stages that there are.
   v1::JobSpec SpecOfGeneration() const { return SpecOver(spec(), StageCount()); }
   uint32_t StageCount() const { return static_cast<uint32_t>(stages.size()); }
+  // With so many stages it goes on at once when it waits for workers.
+  uint32_t EnoughStages() const {
+    return std::max(std::min(job().stage_count(), WantedStages(job())), 1u);
+  }
+  // Nothing is decided about it any more but its cancellation.
+  bool is_left_alone() const { return !newer_at_workers.empty(); }
   v1::StageKey Key(uint32_t stage) const {
     v1::StageKey key;
     key.set_job_id(job().id());

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/rpc/timestamp.h"
+#include "common/text/short_duration.h"
 
 namespace paci {
 namespace {
@@ -77,7 +78,7 @@ RecoveryDecision DecideRecovery(const v1::Job& job, const std::vector<FailureCau
       });
   if (would_fail_again) return {Kind::kFail, cause, std::nullopt};
   const int64_t restarts = CountRestarts(job, now);
-  const std::string window = absl::FormatDuration(WindowOf(job));
+  const std::string window = ShortDuration(WindowOf(job));
   if (restarts >= most) {
     return {Kind::kFail, absl::StrCat(cause, "; it has been restarted ", restarts, " times within ",
                                       window, ", which is its limit (recovery.max_restarts)")};

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/recovery.h"
 #include "coordinator/job/stage_count.h"
 
@@ -78,7 +79,7 @@ PlacingDecision DecidePlacing(const v1::Job& job, const Needs& needs, size_t fre
   return {
       Kind::kFail, 0,
       absl::StrCat("it cannot go on: it needs ", fewest < needs.enough ? "at least " : "", fewest,
-                   " workers, and for ", absl::FormatDuration(absl::Seconds(needs.waits_seconds)),
+                   " workers, and for ", ShortDuration(absl::Seconds(needs.waits_seconds)),
                    " no more than ", free, " were free")};
 }
 

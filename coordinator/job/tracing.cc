@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/status.h"
+#include "common/text/short_duration.h"
 #include "coordinator/job/cut_text.h"
 
 namespace paci {
@@ -21,12 +22,14 @@ ClockExchange ExchangeOf(const v1::ClockReading& clock) {
 absl::Status CheckWindow(const v1::TraceJobRequest& request) {
   const double max_seconds = absl::ToDoubleSeconds(kMaxTraceWindow);
   if (request.updates() > kMaxTraceUpdates) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("updates is ", request.updates(), "; expected at most ", kMaxTraceUpdates));
+    return absl::InvalidArgumentError(absl::StrCat("a trace of ", request.updates(),
+                                                   " updates is not possible; expected at most ",
+                                                   kMaxTraceUpdates, " (--updates)"));
   }
   if (!(request.seconds() >= 0 && request.seconds() <= max_seconds)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("seconds is ", request.seconds(), "; expected at most ", max_seconds));
+    return absl::InvalidArgumentError(absl::StrCat("a trace of ", request.seconds(),
+                                                   " s is not possible; expected at most ",
+                                                   max_seconds, " s (--for)"));
   }
   return absl::OkStatus();
 }
@@ -148,11 +151,11 @@ void Tracing::Tick(absl::Time now, Send send) {
       switch (stage.phase) {
         case Phase::kComparingBefore:
           Fail(stage, absl::StrCat("its worker did not say its time within ",
-                                   absl::FormatDuration(options_.exchange_patience)));
+                                   ShortDuration(options_.exchange_patience)));
           break;
         case Phase::kRecording:
           Fail(stage, absl::StrCat("its worker did not send what it recorded within ",
-                                   absl::FormatDuration(trace.limit + options_.patience)));
+                                   ShortDuration(trace.limit + options_.patience)));
           break;
         case Phase::kComparingAfter:
           Fail(stage, "its worker's clock could not be compared again after the window");

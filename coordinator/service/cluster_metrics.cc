@@ -43,10 +43,11 @@ void AppendProgress(const v1::Job& job, MetricFamilies& families) {
                      "Speed over the last reports of a running job; 0 in any other state"},
                     labels,
                     job.state() == v1::JOB_STATE_RUNNING ? progress.tokens_per_second() : 0);
-  // A loss of 0 before there is one would be a wrong figure.
-  if (progress.updates() > 0) {
+  if (progress.has_loss()) {
     families.AddGauge({"paci_job_loss", "Mean training loss of the last update, nats a token"},
                       labels, progress.loss());
+  }
+  if (progress.has_learning_rate()) {
     families.AddGauge({"paci_job_learning_rate", "Learning rate of the last update"}, labels,
                       progress.learning_rate());
   }

@@ -38,7 +38,8 @@ absl::Status CheckSubmit(const v1::SubmitJobRequest& request) {
         CheckLength("spec", spec.ByteSizeLong(), kMaxSpecBytes),
         CheckLength("data.train", spec.data().train().size(), kMaxPathBytes),
         CheckLength("data.validation", spec.data().validation().size(), kMaxPathBytes),
-        CheckLength("resume_from", request.resume_from().directory().size(), kMaxPathBytes),
+        CheckLength("the folder to resume from", request.resume_from().directory().size(),
+                    kMaxPathBytes),
         CheckLength("checkpoint.dir", spec.checkpoint().dir().size(), kMaxPathBytes)}) {
     if (!status.ok()) return status;
   }
@@ -178,7 +179,7 @@ grpc::ServerUnaryReactor* JobServiceImpl::GetMetrics(Context* context,
 grpc::ServerUnaryReactor* JobServiceImpl::Generate(Context* context,
                                                    const v1::GenerateRequest* request,
                                                    v1::GenerateResponse* response) {
-  const absl::Status valid = CheckLength("prompt", request->prompt().size(), kMaxPromptBytes);
+  const absl::Status valid = CheckLength("the prompt", request->prompt().size(), kMaxPromptBytes);
   if (!valid.ok()) return AnswerNow(context, valid);
   return generate_calls_->Begin(core_, *request, response);
 }

@@ -67,6 +67,26 @@ TEST_F(Positions, EverySetOfStagesAtOnce) {
   ExpectUndisturbed(cluster, id);
 }
 
+// Nobody is left to say that they are gone; but who comes under their names says it. Their leases
+// would last longer than the test.
+TEST_F(Positions, AllStagesAtOnceAndTheirProcessesAreStartedAgain) {
+  LocalCluster cluster({.workers = kStages, .lease_seconds = 3600});
+  const std::string id = SubmitEndless(cluster);
+  cluster.Await(id, [](const v1::Job& job) { return !job.checkpoint().empty(); });
+  const v1::Job before = cluster.Get(id);
+  // None of them lives to see another one gone.
+  for (const v1::StageStatus& stage : before.stages()) {
+    cluster.worker(stage.worker_name()).Signal(SIGSTOP);
+  }
+  for (const v1::StageStatus& stage : before.stages()) cluster.KillWorker(stage.worker_name());
+  for (const v1::StageStatus& stage : before.stages()) cluster.StartWorker(stage.worker_name());
+  AwaitNewGeneration(cluster, before);
+  AwaitSomeProgress(cluster, id);
+  EXPECT_THAT(Reasons(cluster, id, "StageFailed"),
+              Contains(testing::HasSubstr("another process has its name now")));
+  ExpectUndisturbed(cluster, id);
+}
+
 // Tells when an entry is made in a folder, at once.
 class NewEntries {
  public:

@@ -78,13 +78,25 @@ TEST_F(ResumeFrom, APointThatCannotBeIsRefusedWithWhatWouldBeRight) {
   EXPECT_THAT(Submit(cluster, first + "@7").err,
               HasSubstr("keeps no checkpoint of update 7; it has those of 10, 20, 30, 40"));
   EXPECT_THAT(Submit(cluster, first).err,
-              HasSubstr("resume_from is of update 40 and train.updates is 40; expected an update "
-                        "of 1..39, or more train.updates"));
+              HasSubstr("the checkpoint to begin with (--resume-from) is of update 40 and "
+                        "train.updates is 40; expected an earlier one, or more train.updates"));
   EXPECT_THAT(Submit(cluster, checkpoints_ + "/real-1").err,
               HasSubstr("its name does not end in update-NNNNNNNN.gN"));
-  EXPECT_EQ(Submit(cluster, first + "@20", {"model.hidden=16"}).code, 0);
-  EXPECT_THAT(cluster.AwaitState("real-2", v1::JOB_STATE_FAILED).reason(),
-              HasSubstr("its model.hidden is 32; the job's is 16"));
+  const std::string other_model = "its model.hidden is 32; the job's is 16";
+  const std::string other_schedule = "the schedule pipemare goes on with the running mean";
+  EXPECT_THAT(Submit(cluster, first + "@20", {"model.hidden=16"}).err,
+              HasSubstr("g1 of job real-1: " + other_model));
+  EXPECT_THAT(Submit(cluster, first + "@20", {"pipeline.schedule=pipemare"}).err,
+              HasSubstr("g1 of job real-1: " + other_schedule));
+  // A copy, of which the coordinator knows nothing: the workers read what it is of.
+  const std::string copy = folder_.path() + "/copy/update-00000020.g1";
+  std::filesystem::create_directories(copy);
+  std::filesystem::copy(checkpoints_ + "/real-1/update-00000020.g1", copy);
+  EXPECT_EQ(Submit(cluster, copy, {"model.hidden=16"}).code, 0);
+  EXPECT_THAT(cluster.AwaitState("real-2", v1::JOB_STATE_FAILED).reason(), HasSubstr(other_model));
+  EXPECT_EQ(Submit(cluster, copy, {"pipeline.schedule=pipemare"}).code, 0);
+  EXPECT_THAT(cluster.AwaitState("real-3", v1::JOB_STATE_FAILED).reason(),
+              HasSubstr("copy/update-00000020.g1: " + other_schedule));
 }
 
 TEST_F(ResumeFrom, AnotherJobsCheckpointsAreNotOverwritten) {
@@ -117,8 +129,9 @@ TEST_F(ResumeFrom, VerifyNamesEveryBadLayer) {
   EXPECT_THAT(result.err, AllOf(HasSubstr("2 of "), HasSubstr("block 0: "),
                                 HasSubstr("unit-00001.weights.safetensors is damaged"),
                                 HasSubstr("the embedding: ")));
-  EXPECT_THAT(cluster.Pacictl({"verify-checkpoint", checkpoints_}).err,
-              HasSubstr("is no complete checkpoint"));
+  const CommandResult incomplete = cluster.Pacictl({"verify-checkpoint", checkpoints_});
+  EXPECT_EQ(incomplete.code, 1);
+  EXPECT_THAT(incomplete.err, HasSubstr("there is no complete checkpoint in "));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/model_chunks.h"
 #include "common/transport/inproc/inproc_transport.h"
 #include "tests/support/delaying_transport.h"
 #include "tests/support/session_pipeline.h"
@@ -85,7 +86,7 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed, const std::function<void(uint32_t)>& on_thread,
                 const v1::Checkpoint* resume_from) {
-  const size_t stages = units_per_part.size() / std::max(spec.pipeline().chunks(), 1u);
+  const size_t stages = units_per_part.size() / ModelChunks(spec.pipeline());
   spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(stages));
   const std::shared_ptr<InprocHub> hub = MakeInprocHub();
   std::vector<std::unique_ptr<Transport>> owned;

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "common/config/schedule_config.h"
+#include "common/schedule/presets.h"
 #include "worker/compute/stage_passes.h"
 #include "worker/compute/stage_weights.h"
 #include "worker/optimizer/nadamw.h"
@@ -70,6 +71,14 @@ class OneWeight {
   const std::unique_ptr<Schedule> schedule_;
   const std::unique_ptr<StageWeights> policy_;
 };
+
+// What CheckResumableBy goes by.
+TEST(StateOf, SaysWhichPoliciesPutTensorsIntoACheckpoint) {
+  for (const Preset& preset : Presets()) {
+    const OneWeight weight(std::string(preset.name), 0);
+    EXPECT_EQ(StateOf(preset.weights).empty(), weight.policy().State().empty()) << preset.name;
+  }
+}
 
 TEST(Prediction, IsWhereTheForwardsBackwardWillFindTheWeights) {
   OneWeight weight("pipeoptim", 0);

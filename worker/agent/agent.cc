@@ -13,6 +13,7 @@
 #include "common/rpc/status.h"
 #include "common/telemetry/anchored_clock.h"
 #include "common/telemetry/log.h"
+#include "common/text/short_duration.h"
 #include "worker/agent/trace_messages.h"
 
 namespace paci {
@@ -65,7 +66,7 @@ void Agent::Run() {
                                         : "the coordinator ended the stream; dialling again",
         {{"coordinator", options_.coordinator},
          {"why", served.end.ToString()},
-         {"delay", absl::FormatDuration(delay)}});
+         {"delay", ShortDuration(delay)}});
     mutex_.AwaitWithTimeout(absl::Condition(&has_left_), delay);
     if (has_left_) return;
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/text/short_duration.h"
 
 namespace paci {
 namespace {
@@ -72,10 +73,9 @@ absl::StatusOr<SpanRecorder::Recording> SpanRecorder::AwaitEnd(uint64_t number) 
     AppendUnfinished();
     // The first of them was begun before the window.
     const uint64_t updates = updates_ > 0 ? updates_ - 1 : 0;
-    EndLocked(window_.updates == 0
-                  ? ""
-                  : absl::StrCat("it finished ", updates, " of ", window_.updates, " updates in ",
-                                 absl::FormatDuration(window_.limit)));
+    EndLocked(window_.updates == 0 ? ""
+                                   : absl::StrCat("it finished ", updates, " of ", window_.updates,
+                                                  " updates in ", ShortDuration(window_.limit)));
   }
   if (number_ != number) {
     return absl::AbortedError("another trace of the stage took the place of this one");

@@ -86,21 +86,67 @@ TEST(Manifest, DamageIsNamed) {
   EXPECT_EQ(ErrorAfter([](auto& json) { json["format_version"] = 2; }),
             "M is no valid manifest: its format_version is 2; expected 1");
   EXPECT_EQ(ErrorAfter([](auto& json) { json.erase("job_id"); }),
-            "M is no valid manifest: its job_id is not a string");
+            "M is no valid manifest: its job_id is missing; expected a string");
   EXPECT_EQ(ErrorAfter([](auto& json) { json["update"] = -1; }),
-            "M is no valid manifest: its update is not a whole number >= 0");
+            "M is no valid manifest: its update is -1; expected a whole number >= 0");
   EXPECT_EQ(ErrorAfter([](auto& json) { json["files"] = "x"; }),
-            "M is no valid manifest: its files is not a list");
+            "M is no valid manifest: its files is \"x\"; expected a list");
   EXPECT_EQ(ErrorAfter([](auto& json) { json["files"][0] = 1; }),
-            "M is no valid manifest: its path is not a string");
-  EXPECT_THAT(ErrorAfter([](auto& json) { json["spec"]["model"]["depth"] = 1; }),
-              HasSubstr("its spec is no job spec: "));
+            "M is no valid manifest: in its files, entry 0: path is missing; expected a string");
+  EXPECT_EQ(ErrorAfter([](auto& json) { json["files"][1]["size_bytes"] = "17"; }),
+            "M is no valid manifest: in its files, entry 1: size_bytes is \"17\"; expected a whole "
+            "number >= 0");
   EXPECT_THAT(ErrorAfter([](auto& json) { json["files"][0]["checksum"] = "xxh3:0123"; }),
               HasSubstr("expected xxh3: and 16 hex digits"));
   EXPECT_EQ(ErrorAfter([](auto& json) { json = 1; }),
             "M is no valid manifest: it is not a JSON object");
   EXPECT_EQ(ErrorAfter([](auto& json) { json["spec"]["model"]["layers"] = 4294967295U; }),
             "M is no valid manifest: unit 3 of 0..4294967296 has no weights");
+}
+
+TEST(Manifest, ASpecOfAnotherVersionIsNamedByItsFirstKeyThatIsNotKnown) {
+  const auto error_with = [](const std::function<void(nlohmann::json&)>& change) {
+    return ErrorAfter([&](auto& json) { change(json["spec"]); });
+  };
+  const std::string end =
+      ", which no job spec of this version has; expected what was written, or a newer version of "
+      "this program";
+  EXPECT_EQ(error_with([](auto& spec) { spec["model"]["depth"] = 1; }),
+            "M is no valid manifest: its spec.model.depth is 1" + end);
+  EXPECT_EQ(error_with([](auto& spec) { spec["pipeline"]["order"] = "ORDER_SIDEWAYS"; }),
+            "M is no valid manifest: its spec.pipeline.order is \"ORDER_SIDEWAYS\"" + end);
+  EXPECT_EQ(error_with([](auto& spec) {
+              spec["train"] = {1, 2};
+            }),
+            "M is no valid manifest: its spec.train is [1,2]" + end);
+  EXPECT_EQ(error_with([](auto& spec) {
+              spec["name"] = {{"a", 1}};
+            }),
+            "M is no valid manifest: its spec.name is {\"a\":1}" + end);
+  EXPECT_EQ(error_with([](auto& spec) { spec["name"] = std::vector<int>(50, 7); }),
+            "M is no valid manifest: its spec.name is [7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,"
+            "7,7,7,7,7,7,7,7..." +
+                end);
+}
+
+TEST(Manifest, WhatIsNoJsonIsNamedByItsPlace) {
+  const auto error_of = [](absl::string_view text) {
+    const absl::Status status = ParseManifest(text, "M").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    return std::string(status.message());
+  };
+  const std::string end = "; expected the file as it was written";
+  EXPECT_EQ(error_of("{\n  \"job_id\": x\n}"),
+            "M is no valid manifest: it is not JSON at line 2, column 13" + end);
+  EXPECT_EQ(error_of("?"), "M is no valid manifest: it is not JSON at line 1, column 1" + end);
+  EXPECT_EQ(error_of(""),
+            "M is no valid manifest: it ends after 0 bytes, before its JSON does" + end);
+  EXPECT_EQ(error_of("{\"job_id\":"),
+            "M is no valid manifest: it ends after 10 bytes, before its JSON does" + end);
+  EXPECT_EQ(error_of(std::string(1 << 20, '[')),
+            "M is no valid manifest: its JSON is nested too deeply" + end);
+  const std::string text = *FormatManifest(Example());
+  EXPECT_THAT(error_of(text.substr(0, text.size() / 2)), HasSubstr("before its JSON does"));
 }
 
 TEST(Manifest, NoShorterTextIsAccepted) {

@@ -98,14 +98,57 @@ TEST(Golden, DescribeShowsTheLatestEventsAndSaysHowToSeeAllOfThem) {
 
 TEST(Describe, SaysHowManyStagesThereAreWhereItIsNotWhatTheJobFileSays) {
   v1::Job job = Read<v1::Job>("job_running");
-  const int stages = job.stages_size();
-  ASSERT_EQ(static_cast<uint32_t>(stages), job.spec().pipeline().stages());
   EXPECT_THAT(JobDetails(job, {}, kNow), Not(HasSubstr(" wanted")));
-  job.mutable_stages()->RemoveLast();
-  EXPECT_THAT(JobDetails(job, {}, kNow),
-              HasSubstr(absl::StrCat(stages - 1, " now, ", stages, " wanted")));
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("4 stages, paci drain_first"));
+  job.set_stage_count(3);
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("3 stages, paci drain_first"));
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("3 now, 4 wanted\n"));
   job.set_wanted_stages(7);
-  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr(absl::StrCat(stages - 1, " now, 7 wanted")));
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("3 now, 7 wanted, 4 in the job file\n"));
+}
+
+TEST(Describe, AnExplicitPartitionIsShownForItsOwnNumberOfStages) {
+  v1::Job job = Read<v1::Job>("job_pending");
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("4 stages, paci drain_first"));
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("partition 2+1+1+2"));
+  job.set_stage_count(2);
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("partition flops"));
+}
+
+TEST(Describe, SaysThatAPauseIsStillToCome) {
+  v1::Job job = Read<v1::Job>("job_running");
+  job.set_state(v1::JOB_STATE_RECOVERING);
+  EXPECT_THAT(JobDetails(job, {}, kNow), Not(HasSubstr("paused")));
+  job.set_is_pause_wanted(true);
+  EXPECT_THAT(JobDetails(job, {}, kNow), HasSubstr("Recovering, to be paused\n"));
+  job.set_state(v1::JOB_STATE_FAILED);
+  EXPECT_THAT(JobDetails(job, {}, kNow), Not(HasSubstr("paused")));
+}
+
+// The list has no stages.
+TEST(List, ShowsAsManyStagesAsTheJobHas) {
+  v1::ListJobsResponse jobs;
+  v1::Job& job = *jobs.add_jobs();
+  job = Read<v1::Job>("job_running");
+  job.clear_stages();
+  job.mutable_spec()->mutable_pipeline()->set_schedule("paci");
+  EXPECT_THAT(JobTable(jobs, kNow), HasSubstr("paci           4  "));
+  job.set_stage_count(3);
+  EXPECT_THAT(JobTable(jobs, kNow), HasSubstr("paci           3  "));
+}
+
+// As of a job that goes on from a checkpoint and has said nothing yet.
+TEST(Loss, IsNotZeroBeforeItIsKnown) {
+  v1::Job job = Read<v1::Job>("job_running");
+  job.mutable_progress()->clear_loss();
+  job.mutable_progress()->clear_learning_rate();
+  v1::ListJobsResponse jobs;
+  *jobs.add_jobs() = job;
+  EXPECT_THAT(JobTable(jobs, kNow), HasSubstr("150/300     -"));
+  EXPECT_THAT(WatchLine(job), HasSubstr("  loss -  validation 2.700  "));
+  EXPECT_THAT(WatchScreen(job, kNow), HasSubstr("loss -  "));
+  EXPECT_THAT(WatchScreen(job, kNow), Not(HasSubstr("lr ")));
+  EXPECT_THAT(JobDetails(job, {}, kNow), Not(HasSubstr("0.000 nats")));
 }
 
 }  // namespace

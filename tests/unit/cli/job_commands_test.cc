@@ -71,6 +71,33 @@ TEST(Submit, SendsTheOverriddenSpec) {
   EXPECT_EQ(spec.train().seed(), 5u);
 }
 
+TEST(Submit, AFolderThatIsTakenForAJobIsToldHowToNameOne) {
+  ScriptedCoordinator coordinator;
+  coordinator.get = [](const v1::GetJobRequest& request, v1::Job*) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND,
+                        absl::StrCat("there is no job \"", request.job_id(), "\""));
+  };
+  const CommandResult result =
+      RunAgainst(coordinator, {"submit", kJobFile, "--resume-from", "update-00000040.g1"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_EQ(result.err,
+            "pacictl: --resume-from update-00000040.g1: there is no job \"update-00000040.g1\"; a "
+            "folder is named with a slash, as ./update-00000040.g1\n");
+}
+
+TEST(Pause, OfAJobThatDoesNotRunSaysThatItIsStillToCome) {
+  ScriptedCoordinator coordinator;
+  coordinator.pause = [](const v1::PauseJobRequest& request, v1::Job* job) {
+    job->set_id(request.job_id());
+    job->set_state(v1::JOB_STATE_RECOVERING);
+    job->set_reason("stage 1 was lost");
+    job->set_is_pause_wanted(true);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(RunAgainst(coordinator, {"pause", "tiny-1"}).out,
+            "job tiny-1 is Recovering, and pauses when it runs: stage 1 was lost\n");
+}
+
 TEST(Rescale, AsksForANumberOrForTheOneOfTheJobFile) {
   ScriptedCoordinator coordinator;
   std::vector<uint32_t> asked;

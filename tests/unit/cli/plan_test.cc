@@ -74,12 +74,17 @@ TEST(Plan, TriesEveryScheduleAtTheJobsShapeByDefault) {
   EXPECT_THAT(plan["costs"].get<std::string>(), StartsWith("arithmetic by unit at 1e+13 "));
 }
 
-TEST(Plan, WhenNothingFitsItSaysSo) {
+TEST(Plan, WhenNothingFitsItFailsAndSaysWhatEachNeeds) {
   const CommandResult result = RunPlan({"--device-memory", "1MiB", "-o", "json"});
-  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, testing::ContainsRegex(
+                              "^pacictl: no choice fits into --device-memory 1MiB; the one that "
+                              "needs the least is [a-z0-9-]+, 4 stages, accumulation 8, with "
+                              "[0-9.]+ MiB\n$"));
   const Json plan = Json::parse(result.out);
   EXPECT_TRUE(plan["recommended"].is_null());
   EXPECT_EQ(plan["reason"], "no choice fits into the device's memory");
+  EXPECT_GT(plan["choices"].size(), 1u);
 }
 
 TEST(Plan, TakesMeasuredCosts) {
@@ -157,6 +162,8 @@ void ExpectUsageError(const std::vector<std::string>& args, const std::string& e
 TEST(Plan, EachMistakeNamesItsOption) {
   ExpectUsageError({"--schedules", "pacy"},
                    "--schedules: no schedule is called \"pacy\"; there are: paci, 1f1b, gpipe, ");
+  ExpectUsageError({"--schedules", ""}, "--schedules:  is empty; see pacictl plan --help\n");
+  ExpectUsageError({"--device-memory="}, "--device-memory:  is empty; see pacictl plan --help\n");
   ExpectUsageError({"--stages", "2,-4"},
                    "--stages: \"-4\" is out of range; expected a whole number in 1..1024\n");
   ExpectUsageError({"--accumulation", "8,,16"}, "--accumulation: \"\" is not a whole number; ");

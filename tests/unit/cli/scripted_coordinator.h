@@ -27,6 +27,7 @@ class ScriptedCoordinator : private v1::JobService::Service {
   std::function<grpc::Status(const v1::SubmitJobRequest&, v1::Job*)> submit;
   std::function<grpc::Status(const v1::GetJobRequest&, v1::Job*)> get;
   std::function<grpc::Status(const v1::WatchJobRequest&, grpc::ServerContext*, JobWriter*)> watch;
+  std::function<grpc::Status(const v1::PauseJobRequest&, v1::Job*)> pause;
   std::function<grpc::Status(const v1::RescaleJobRequest&, v1::Job*)> rescale;
   std::function<grpc::Status(const v1::ListEventsRequest&, v1::ListEventsResponse*)> events;
   std::function<grpc::Status(const v1::GenerateRequest&, v1::GenerateResponse*)> generate;
@@ -51,6 +52,10 @@ class ScriptedCoordinator : private v1::JobService::Service {
   grpc::Status WatchJob(grpc::ServerContext* context, const v1::WatchJobRequest* request,
                         JobWriter* writer) override {
     return Answer(watch, *request, context, writer);
+  }
+  grpc::Status PauseJob(grpc::ServerContext*, const v1::PauseJobRequest* request,
+                        v1::Job* job) override {
+    return Answer(pause, *request, job);
   }
   grpc::Status RescaleJob(grpc::ServerContext*, const v1::RescaleJobRequest* request,
                           v1::Job* job) override {

@@ -7,7 +7,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tests/unit/coordinator/script_command.h"
@@ -153,6 +152,14 @@ void ControllerScript::Submit(const Words& words) {
   }
   if (Get(words, "tokenizer") == "uint16") {
     spec.mutable_data()->set_tokenizer(v1::TOKENIZER_UINT16);
+  }
+  const std::string schedule = Get(words, "schedule", spec.pipeline().schedule());
+  spec.mutable_pipeline()->set_schedule(schedule);
+  spec.mutable_model()->set_hidden(GetNumber(words, "hidden", spec.model().hidden()));
+  if (const std::vector<std::string> from = absl::StrSplit(Get(words, "from"), '@');
+      from.size() == 2) {
+    request.mutable_resume_from()->set_directory(from[0]);
+    request.mutable_resume_from()->set_update(std::stoul(from[1]));
   }
   request.set_request_id(Get(words, "request"));
   const absl::StatusOr<v1::Job> job = controller_->Submit(request, now_);

@@ -18,6 +18,7 @@ ControllerOptions Options() {
   options.lease = kLease;
   options.make_secret = [] { return "secret"; };
   options.forget_lost_worker = absl::InfiniteDuration();
+  options.redial = absl::ZeroDuration();
   CommandDeadlines& deadlines = options.commands;
   deadlines.prepare = deadlines.start = deadlines.commit = deadlines.release = kCommand;
   options.tick = absl::InfiniteDuration();  // no gap between two Ticks is the coordinator's own

@@ -62,6 +62,19 @@ TEST(Movement, AGenerationHasItsOwnGaps) {
   EXPECT_TRUE(watch.IsStalled(At(121), kPatience));
 }
 
+TEST(Movement, ItMovesOnlyOnceItHasMovedSinceItWasToMove) {
+  MovementWatch watch;
+  EXPECT_FALSE(watch.IsMoving(At(0), absl::Seconds(1)));
+  watch.Observe(At(0), 1, {5, 0});
+  EXPECT_FALSE(watch.IsMoving(At(0), absl::Seconds(1)));
+  watch.Observe(At(1), 1, {6, 0});
+  EXPECT_TRUE(watch.IsMoving(At(1), absl::Seconds(1)));
+  watch.Excuse();
+  EXPECT_FALSE(watch.IsMoving(At(1), absl::Seconds(1)));
+  watch.Observe(At(1), 1, {6, 0});
+  EXPECT_FALSE(watch.IsMoving(At(1), absl::Seconds(1)));
+}
+
 TEST(Movement, ItMovesForTwiceItsLongestGapOrTheTimeOfReports) {
   MovementWatch watch;
   Move(watch, 3, 9);

@@ -143,6 +143,32 @@ TEST_F(OlderStore, AStageOfALaterGenerationIsLeftAloneAndItsJobStaysAsItIs) {
   }
 }
 
+// Whoever runs it dials again within the longest delay of a worker's backoff, 5 s.
+TEST_F(OlderStore, AJobThatWaitsIsNotPlacedBeforeWhoRunsItHadTimeToComeBack) {
+  const auto prepares = [](const Effects& effects) {
+    return std::any_of(effects.messages.begin(), effects.messages.end(), [](const auto& outgoing) {
+      return outgoing.message.command().has_prepare_stage();
+    });
+  };
+  for (const v1::JobState state :
+       {v1::JOB_STATE_PENDING, v1::JOB_STATE_RECOVERING, v1::JOB_STATE_PREPARING}) {
+    SCOPED_TRACE(v1::JobState_Name(state));
+    Start(state);
+    EXPECT_FALSE(prepares(Hello(1, "w1", std::nullopt)));
+    EXPECT_FALSE(prepares(PassTime(absl::Seconds(4.9))));
+    EXPECT_FALSE(prepares(Hello(2, "w2", std::nullopt)));
+    EXPECT_TRUE(IsRefused(Hello(3, "w0", Key("a-1", 3, 0)), 3));
+    EXPECT_FALSE(prepares(PassTime(absl::Seconds(4))));
+    EXPECT_EQ(controller_->Get("a-1")->generation(), 1);
+    // When nobody comes with a newer one, the store is not older.
+    Start(state);
+    PassTime(absl::Seconds(2));
+    EXPECT_FALSE(prepares(Hello(4, "w1", std::nullopt)));
+    EXPECT_TRUE(prepares(PassTime(absl::Seconds(4.1))));
+    EXPECT_EQ(controller_->Get("a-1")->generation(), 2);
+  }
+}
+
 TEST_F(OlderStore, AReportOfALaterGenerationEndsItsStream) {
   Start(v1::JOB_STATE_RUNNING);
   Hello(1, "w0", Key("a-1", 1, 0));

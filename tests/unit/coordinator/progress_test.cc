@@ -96,7 +96,7 @@ TEST(Progress, KeepsTheFirstValidationLossAndTheLast) {
   }
   EXPECT_EQ(progress.first_validation_loss(), 5.0);
   EXPECT_EQ(progress.last_validation_loss(), 3.0);
-  EXPECT_EQ(progress.loss(), 0);
+  EXPECT_FALSE(progress.has_loss());
 }
 
 }  // namespace

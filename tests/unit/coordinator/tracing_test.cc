@@ -293,7 +293,8 @@ TEST_F(TracingTest, AJobIsTracedOnceAtATimeAndSoManyJobsAtOnce) {
 TEST_F(TracingTest, AWindowIsWithinItsLimits) {
   v1::TraceJobRequest request = Request("a-1");
   request.set_updates(1001);
-  EXPECT_EQ(Begin(1, request, 1).message(), "updates is 1001; expected at most 1000");
+  EXPECT_EQ(Begin(1, request, 1).message(),
+            "a trace of 1001 updates is not possible; expected at most 1000 (--updates)");
   for (const double seconds : {-1.0, 60.5, std::nan("")}) {
     const absl::Status refused = Begin(1, Request("a-1", seconds), 1);
     EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);

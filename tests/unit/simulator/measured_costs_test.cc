@@ -163,6 +163,18 @@ TEST(MeasuredCosts, ThePlanOfAJobAsItRunsHasTheStagesThatItMeasured) {
   }
 }
 
+TEST(MeasuredCosts, AJobThatWasRescaledIsTakenOverTheStagesThatItHas) {
+  v1::Job job = JobThatRan();
+  for (v1::StageStatus& stage : *job.mutable_stages()) Spend(stage, 0.001, 0.002, 0, 0.004);
+  const UnitSeconds before = SecondsMeasuredBy(job).value();
+  job.mutable_spec()->mutable_pipeline()->set_stages(2);
+  job.mutable_spec()->mutable_pipeline()->add_partition(4);
+  job.mutable_spec()->mutable_pipeline()->add_partition(4);
+  EXPECT_EQ(SpecAsRun(job).pipeline().stages(), 3);
+  EXPECT_EQ(SpecAsRun(job).pipeline().partition_size(), 3);
+  EXPECT_EQ(SecondsMeasuredBy(job).value().forward_seconds, before.forward_seconds);
+}
+
 TEST(MeasuredCosts, AnotherModelOrMicroBatchIsOtherWork) {
   const v1::Job job = JobThatRan();
   v1::JobSpec planned = job.spec();

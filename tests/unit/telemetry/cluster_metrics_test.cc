@@ -97,6 +97,10 @@ TEST(ClusterMetrics, WhatAJobDoesNotHaveYetIsAbsentAndNotZero) {
   EXPECT_THAT(text, Not(HasSubstr("loss")));
   EXPECT_THAT(text, Not(HasSubstr("learning_rate")));
   EXPECT_THAT(text, HasSubstr("\npaci_job_tokens_total{job=\"new-1\"} 0\n"));
+  // It goes on from a checkpoint.
+  job.mutable_progress()->set_updates(40);
+  EXPECT_THAT(Text({job}), Not(HasSubstr("loss")));
+  EXPECT_THAT(Text({job}), Not(HasSubstr("learning_rate")));
 }
 
 TEST(ClusterMetrics, AJobThatEndedHasNoSpeedButItsCounts) {

@@ -1,0 +1,73 @@
+#include "common/config/resumable.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/schedule/presets.h"
+#include "tests/unit/config/valid_spec.h"
+
+namespace paci {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+v1::JobSpec Of(const std::string& schedule) {
+  v1::JobSpec spec = ValidSpec();
+  spec.mutable_pipeline()->set_schedule(schedule);
+  return spec;
+}
+
+TEST(CheckResumableBy, TheModelIsTheSameAndTheRestMayBeAnother) {
+  const v1::JobSpec writer = Of("paci");
+  v1::JobSpec job = writer;
+  job.mutable_pipeline()->set_stages(1);
+  job.mutable_pipeline()->set_micro_batch(writer.pipeline().micro_batch() + 1);
+  job.mutable_model()->set_dropout(0.3);
+  job.mutable_train()->set_updates(writer.train().updates() + 1);
+  EXPECT_TRUE(CheckResumableBy(job, writer).ok());
+  const auto error_after = [&](void (v1::ModelSpec::*set)(uint32_t)) {
+    v1::JobSpec other = job;
+    (other.mutable_model()->*set)(7);
+    const absl::Status status = CheckResumableBy(other, writer);
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    return std::string(status.message());
+  };
+  EXPECT_EQ(error_after(&v1::ModelSpec::set_layers),
+            absl::StrCat("its model.layers is ", writer.model().layers(), "; the job's is 7"));
+  EXPECT_THAT(error_after(&v1::ModelSpec::set_hidden), HasSubstr("its model.hidden is "));
+  EXPECT_THAT(error_after(&v1::ModelSpec::set_heads), HasSubstr("its model.heads is "));
+  EXPECT_THAT(error_after(&v1::ModelSpec::set_context), HasSubstr("its model.context is "));
+  EXPECT_THAT(error_after(&v1::ModelSpec::set_vocabulary), HasSubstr("its model.vocabulary is "));
+}
+
+TEST(CheckResumableBy, AScheduleThatKeepsSomethingNeedsACheckpointOfOneThatDoes) {
+  const absl::Status status = CheckResumableBy(Of("pipemare"), Of("paci"));
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  const std::string message(status.message());
+  EXPECT_THAT(message, HasSubstr("the schedule pipemare goes on with the running mean of weight "
+                                 "changes, which paci, the schedule of the checkpoint, does not "
+                                 "keep; expected pipeline.schedule to be one of paci, 1f1b, "));
+  EXPECT_THAT(message, Not(HasSubstr("pipedream-2bw")));
+  EXPECT_THAT(std::string(CheckResumableBy(Of("pipemare"), Of("pipedream-2bw")).message()),
+              HasSubstr("pipedream-2bw"));
+}
+
+// The sentence is right about every schedule that it offers.
+TEST(CheckResumableBy, WhatIsOfferedFits) {
+  for (const Preset& writer : Presets()) {
+    for (const Preset& job : Presets()) {
+      const v1::JobSpec kept = Of(std::string(writer.name));
+      const absl::Status status = CheckResumableBy(Of(std::string(job.name)), kept);
+      EXPECT_TRUE(CheckResumableBy(Of(std::string(writer.name)), kept).ok());
+      if (StateOf(job.weights).empty()) {
+        EXPECT_TRUE(status.ok());
+      } else {
+        EXPECT_EQ(status.ok(), job.weights == writer.weights);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace paci
