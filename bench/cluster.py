@@ -37,6 +37,7 @@ class Cluster:
         self.wait_for(ports.exists, "the coordinator's port file")
         lines = dict(line.split("=", 1) for line in ports.read_text().split())
         self.address = lines["rpc"]
+        self.metrics_address = lines["metrics"]
         for i in range(workers):
             self.start_worker(f"worker-{i}")
         self.wait_for(lambda: len(self.ctl("workers").get("workers", [])) == workers, f"{workers} workers")
@@ -52,7 +53,12 @@ class Cluster:
 
     def kill_worker(self, name: str) -> float:
         """SIGKILL. Returns when, in seconds of Unix time."""
-        process = self.workers.pop(name)
+        return self._kill(self.workers.pop(name))
+
+    def kill_coordinator(self) -> float:
+        return self._kill(self.processes[0])
+
+    def _kill(self, process: subprocess.Popen) -> float:
         self.processes.remove(process)
         when = time.time()
         process.kill()
@@ -97,7 +103,8 @@ class Cluster:
 
     def stop(self) -> None:
         """Workers first, so that they can take their leave."""
-        for group in (self.processes[1:], self.processes[:1]):
+        workers = list(self.workers.values())
+        for group in (workers, [process for process in self.processes if process not in workers]):
             for process in group:
                 process.terminate()
             for process in group:

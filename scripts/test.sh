@@ -20,6 +20,8 @@ check_registered() {
   [ $missing = 0 ] && echo "registered: every test file of the tree"
 }
 
+check_dashboards() { deploy/grafana/generate.py --check; }
+
 build() { ./run build --quiet; }
 suite() { ctest --test-dir build --output-on-failure --no-tests=error -j 2 "$@"; }
 
@@ -58,6 +60,7 @@ case "${1:-all}" in
   all)
     check_format
     check_registered
+    check_dashboards
     build
     python3 scripts/tidy.py build
     suite -LE '^chaos$'
@@ -83,5 +86,6 @@ case "${1:-all}" in
     ;;
   cluster) exec tests/cluster/run.sh ;;
   docs) build; suite -R 'Docs|Reference' ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, helm, cluster" >&2; exit 2 ;;
+  dashboards) shift; exec tests/dashboards/run.sh "$@" ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, helm, cluster, dashboards" >&2; exit 2 ;;
 esac

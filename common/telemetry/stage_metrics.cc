@@ -1,5 +1,7 @@
 #include "common/telemetry/stage_metrics.h"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,16 +16,24 @@ MetricLabels With(MetricLabels labels, std::string name, std::string value) {
   return labels;
 }
 
+// The status counts from the job's first micro-batch on; a counter that began there after a restart
+// would grow by all of that at once. Backwards of this stage loop are those with a version lag.
+uint64_t BackwardsOfThisLoop(const v1::StageStatus& status) {
+  const auto& counts = status.lag().counts();
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+}
+
 void AppendProgress(const v1::StageStatus& status, const MetricLabels& labels,
                     MetricFamilies& families) {
   families.AddCounter(
       {"paci_forwards_total", "Micro-batches that went forward, once for each chunk"}, labels,
-      static_cast<double>(status.forwards()));
+      static_cast<double>(BackwardsOfThisLoop(status) + status.in_flight()));
   families.AddCounter(
       {"paci_backwards_total", "Micro-batches that went backward, once for each chunk"}, labels,
-      static_cast<double>(status.backwards()));
-  families.AddCounter({"paci_updates_total", "Optimizer steps of the stage, skipped ones included"},
-                      labels, static_cast<double>(status.updates()));
+      static_cast<double>(BackwardsOfThisLoop(status)));
+  families.AddCounter(
+      {"paci_updates_total", "Optimizer steps of the stage, skipped ones included"}, labels,
+      static_cast<double>(status.updates() - std::min(status.first_update(), status.updates())));
   families.AddCounter({"paci_skipped_updates_total",
                        "Updates that were not applied because a gradient was not finite"},
                       labels, static_cast<double>(status.skipped_updates()));

@@ -15,6 +15,7 @@ constexpr absl::Duration kPatience = absl::Seconds(5);
 struct Answered {
   std::vector<v1::Job> jobs;
   std::vector<v1::Worker> workers;
+  EventTally events;
   absl::Status stored;
   absl::Notification is_there;
 };
@@ -23,9 +24,10 @@ struct Answered {
 
 std::vector<prometheus::MetricFamily> MetricsCollector::Collect() const {
   const auto answered = std::make_shared<Answered>();
-  absl::Status status = core_->Post([answered](CoreState& state) -> Reply {
+  absl::Status status = core_->Post([answered, tally = tally_](CoreState& state) -> Reply {
     answered->jobs = state.controller.List();
     answered->workers = state.controller.Workers();
+    answered->events = *tally;
     return [answered](const absl::Status& stored) {
       answered->stored = stored;
       answered->is_there.Notify();
@@ -40,7 +42,7 @@ std::vector<prometheus::MetricFamily> MetricsCollector::Collect() const {
     LogWarning("metrics cannot be collected", {{"error", status.ToString()}});
     return {};
   }
-  return ClusterMetrics(answered->jobs, answered->workers);
+  return ClusterMetrics(answered->jobs, answered->workers, answered->events);
 }
 
 }  // namespace paci

@@ -76,7 +76,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
   absl::StatusOr<std::unique_ptr<MetricsServer>> metrics = MetricsServer::Start(options.metrics);
   if (!metrics.ok()) return metrics.status();
   metrics_ = *std::move(metrics);
-  collector_ = std::make_shared<MetricsCollector>(&core_);
+  collector_ = std::make_shared<MetricsCollector>(&core_, &tally_);
   metrics_->Expose(collector_);
   metrics_->Serve(
       [pages = StatusPages(&core_)](absl::string_view path) { return pages.Page(path); });
@@ -95,6 +95,8 @@ Server::~Server() {
 }
 
 void Server::Deliver(Effects effects, absl::Time now) {
+  for (const v1::Event& event : effects.writes.events) tally_.Add(event);
+  for (const std::string& id : effects.writes.deleted_jobs) tally_.Forget(id);
   for (OutgoingMessage& outgoing : effects.messages) {
     streams_.Send(outgoing.stream, std::move(outgoing.message));
   }

@@ -11,6 +11,7 @@
 #include "coordinator/job/controller.h"
 #include "coordinator/service/cluster_service.h"
 #include "coordinator/service/core.h"
+#include "coordinator/service/event_tally.h"
 #include "coordinator/service/generate_calls.h"
 #include "coordinator/service/job_service.h"
 #include "coordinator/service/job_watchers.h"
@@ -56,6 +57,7 @@ class Server {
   JobWatchers watchers_;
   GenerateCalls generate_calls_;
   TraceCalls trace_calls_;
+  EventTally tally_;  // touched by the core's thread only
   Core core_;
   WorkerServiceImpl worker_service_;
   JobServiceImpl job_service_;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "coordinator/job/event_types.h"
 #include "tests/unit/coordinator/script_command.h"
 #include "tests/unit/coordinator/script_status.h"
 #include "tests/unit/coordinator/small_spec.h"
@@ -326,6 +327,8 @@ void ControllerScript::TakeEffects() {
   ASSERT_TRUE(store_->Apply(effects.writes).ok());
   for (const v1::Event& event : effects.writes.events) {
     Line(absl::StrCat("event ", event.job_id(), " ", event.type(), ": ", event.reason()));
+    EXPECT_EQ(std::count(EventTypes().begin(), EventTypes().end(), event.type()), 1)
+        << event.type();
   }
   for (const StoredJob& stored : effects.writes.jobs) {
     const std::string line = Summary(stored.job);

@@ -295,9 +295,11 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
   ServerOptions options = Options();
   options.metrics = "127.0.0.1:0";
   Start(options);
+  Submit(SmallSpec("a", 2, 3));
   const std::string answer = HttpGet(server_->metrics_address(), "/metrics");
   EXPECT_THAT(answer, HasSubstr("200 OK"));
-  EXPECT_THAT(answer, HasSubstr("\npaci_"));
+  EXPECT_THAT(answer, HasSubstr("\npaci_job_state{job=\"a-1\",state=\"pending\"} 1\n"));
+  EXPECT_THAT(answer, HasSubstr("\npaci_events_total{type=\"Submitted\"} 1\n"));
 }
 
 TEST_F(ServiceTest, AStatusPageIsServedBesideTheMetrics) {

@@ -16,9 +16,10 @@ inline v1::StageStatus FullStatus() {
     chunk.set_end_unit(first + 2);
   }
   status.set_parameters(1000);
-  status.set_forwards(103);
-  status.set_backwards(101);
+  status.set_forwards(183);
+  status.set_backwards(181);
   status.set_updates(25);
+  status.set_first_update(20);
   status.set_skipped_updates(1);
   status.set_in_flight(2);
   status.set_in_flight_cap(3);

@@ -36,7 +36,11 @@ std::vector<prometheus::MetricFamily> OfTheCoordinator() {
   job.mutable_progress()->set_updates(1);
   job.mutable_progress()->set_last_validation_loss(2);
   *job.add_stages() = FullStatus();
-  return ClusterMetrics({job}, {});
+  job.add_checkpoints()->set_update(1);
+  job.mutable_spec()->mutable_train()->set_updates(2);
+  job.mutable_spec()->mutable_checkpoint()->set_dir("/checkpoints");
+  job.mutable_spec()->mutable_checkpoint()->set_every(1);
+  return ClusterMetrics({job}, {}, EventTally());
 }
 
 std::vector<prometheus::MetricFamily> OfAWorker() {

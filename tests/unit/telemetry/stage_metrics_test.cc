@@ -34,7 +34,7 @@ TEST(StageMetrics, EveryFigureIsInItsOwnLine) {
           R"(paci_stage_info{job="demo-1",stage="1",worker="two",state="running",units="2-3,8-9"} 1)",
           R"(paci_forwards_total{job="demo-1",stage="1"} 103)",
           R"(paci_backwards_total{job="demo-1",stage="1"} 101)",
-          R"(paci_updates_total{job="demo-1",stage="1"} 25)",
+          R"(paci_updates_total{job="demo-1",stage="1"} 5)",
           R"(paci_skipped_updates_total{job="demo-1",stage="1"} 1)",
           R"(paci_in_flight{job="demo-1",stage="1"} 2)",
           R"(paci_in_flight_cap{job="demo-1",stage="1"} 3)",
@@ -75,8 +75,8 @@ TEST(StageMetrics, StagesOfSeveralJobsShareTheirFamilies) {
   const size_t count = families.size();
   AppendStageMetrics("b-1", FullStatus(), families);
   EXPECT_EQ(families.size(), count);
-  EXPECT_THAT(Samples(families), Contains(R"(paci_updates_total{job="a-1",stage="1"} 25)"));
-  EXPECT_THAT(Samples(families), Contains(R"(paci_updates_total{job="b-1",stage="1"} 25)"));
+  EXPECT_THAT(Samples(families), Contains(R"(paci_updates_total{job="a-1",stage="1"} 5)"));
+  EXPECT_THAT(Samples(families), Contains(R"(paci_updates_total{job="b-1",stage="1"} 5)"));
 }
 
 TEST(StageMetrics, ALagBeyondItsBoundShowsOnlyInTheLastBucket) {
