@@ -97,6 +97,9 @@ absl::StatusOr<Json> ParseText(absl::string_view text) {
     if (!is_too_deep) return json;
     return absl::InvalidArgumentError(absl::StrCat("its JSON is nested too deeply", kAsWritten));
   } catch (const Json::parse_error& error) {
+    if (is_too_deep) {
+      return absl::InvalidArgumentError(absl::StrCat("its JSON is nested too deeply", kAsWritten));
+    }
     return NotJson(text, error.byte);
   } catch (const Json::exception& error) {
     return NotJson(text, 0);

@@ -143,12 +143,6 @@ constexpr JobKey kKeys[] = {
     {"pipeline.partition", KeyType::kCounts, Constant("[]"), Between(1, 1026), "",
      "Units of each stage, or of each part where a stage has several chunks; the embedding, every "
      "block and the head are a unit. Empty: balanced."},
-    {"pipeline.data_tls",
-     KeyType::kBool,
-     Constant("false"),
-     {},
-     "",
-     "Encrypt what workers send each other, by TLS 1.3 with a key of the job and generation."},
     {"pipeline.frame_checksums",
      KeyType::kBool,
      Constant("true"),
@@ -170,6 +164,12 @@ constexpr JobKey kKeys[] = {
      Derived("1, with `schedule: interleaved` 2", DefaultChunks), Between(1, 64), "",
      "Model chunks of a stage: chunk `c` of stage `i` is part `c * stages + i` of the model. More "
      "than one with `interleaved`."},
+    {"pipeline.data_tls",
+     KeyType::kBool,
+     Constant("false"),
+     {},
+     "",
+     "Encrypt what workers send each other, by TLS 1.3 with a key of the job and generation."},
 
     {"optimizer.name", KeyType::kChoice, Constant("adamw"), {}, "", "The optimizer.", Optimizers},
     {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},

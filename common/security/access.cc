@@ -95,7 +95,7 @@ absl::Status CheckAccess(absl::string_view path, const std::vector<Role>& roles)
         needed == Role::kWorker
             ? "a worker needs a client certificate of the role worker (--tls-cert, --tls-key)"
             : "the call carries neither a token nor a client certificate with a role; expected "
-              "a token (pacictl --token-file, or PACI_TOKEN)");
+              "a token (pacictl --token-file, or PACI_TOKEN_FILE)");
   }
   return absl::PermissionDeniedError(absl::StrCat("the role ", ToString(roles.front()),
                                                   " may not call ", path, "; expected the role ",

@@ -10,9 +10,9 @@ const std::vector<absl::string_view>& EventTypes() {
   static const std::vector<absl::string_view>& types = *[] {
     std::set<absl::string_view> sorted = {
         "CheckpointCommitted", "CheckpointFailed", "CheckpointWritten", "CoordinatorStarted",
-        "FastRestartGivenUp",  "RescaleAsked",     "StageFailed",       "StageLost",
-        "StageReadopted",      "Stalled",          "StoreIsOlder",      "Submitted",
-        "UpdateSkipped",       "Waiting"};
+        "FastRestartGivenUp",  "PauseAsked",       "PauseWithdrawn",    "RescaleAsked",
+        "StageFailed",         "StageLost",        "StageReadopted",    "Stalled",
+        "StoreIsOlder",        "Submitted",        "UpdateSkipped",     "Waiting"};
     for (const JobTransition& transition : JobTransitions()) sorted.insert(transition.event);
     return new std::vector<absl::string_view>(sorted.begin(), sorted.end());
   }();

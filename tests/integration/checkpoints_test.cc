@@ -68,8 +68,9 @@ TEST(Checkpoints, AFullDiskCostsTheCheckpointNotTheJobWhichWritesTheNextWhenTher
     return has_failed();
   });
   EXPECT_THAT(cluster.Pacictl({"events", id}).out,
-              testing::ContainsRegex("the checkpoint of update [0-9]+ is given up: stage [01] on "
-                                     "worker w[01] could not write its part: RESOURCE_EXHAUSTED"));
+              testing::ContainsRegex("the checkpoint of update [0-9]+ (is given up: stage [01] on "
+                                     "worker w[01] could not write its part|cannot be "
+                                     "committed): RESOURCE_EXHAUSTED"));
   const v1::Job full = cluster.Get(id);
   EXPECT_TRUE(std::filesystem::exists(full.checkpoint() + "/manifest.json"));
   disk.Empty();

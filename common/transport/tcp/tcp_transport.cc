@@ -136,6 +136,8 @@ class Core : public std::enable_shared_from_this<Core> {
  private:
   asio::awaitable<void> Serve();
   asio::awaitable<void> Greet(tcp::socket socket);
+  // Of a peer that proved to belong to the link.
+  asio::awaitable<void> FinishEncrypted(tcp::socket socket, LinkId link, LinkOptions options);
   asio::awaitable<void> Dial(HostPort address, absl::Time deadline,
                              std::shared_ptr<Dialling> dialling);
   asio::awaitable<absl::Status> DialOnce(HostPort address, absl::Time deadline,
@@ -219,27 +221,41 @@ asio::awaitable<void> Core::Greet(tcp::socket socket) {
     link = co_await Examine(socket, find_secret);
   }
   auto accepting = link.ok() ? FindAccepting(*link) : nullptr;
-  std::optional<TlsStream> encrypted;
-  absl::Status status = link.status();
   if (accepting != nullptr && accepting->options.encrypt) {
-    encrypted =
-        MakeTlsStream(std::move(socket), TlsSide::kAcceptor, *link, accepting->options.secret);
-    const SocketDeadline deadline(encrypted->next_layer(),
-                                  absl::ToChronoNanoseconds(options_.handshake_timeout));
-    status = co_await Encrypt(*encrypted, TlsSide::kAcceptor);
-    accepting = FindAccepting(*link);  // it may have ended meanwhile
+    co_await FinishEncrypted(std::move(socket), *link, accepting->options);
+    --pending_handshakes_;
+    co_return;
   }
   --pending_handshakes_;
-  if (!status.ok()) {
+  if (!link.ok()) {
     LogDebug("refused a connection to the data port",
-             {{"peer", peer}, {"error", status.message()}});
+             {{"peer", peer}, {"error", link.status().message()}});
     co_return;
   }
   if (accepting == nullptr) co_return;
   const bool checksums = accepting->options.checksums;
-  Finish(accepting,
-         encrypted ? MakeTcpReceiver(*std::move(encrypted), *link, peer, checksums, weak_io_.lock())
-                   : MakeTcpReceiver(std::move(socket), *link, peer, checksums, weak_io_.lock()));
+  Finish(accepting, MakeTcpReceiver(std::move(socket), *link, peer, checksums, weak_io_.lock()));
+}
+
+asio::awaitable<void> Core::FinishEncrypted(tcp::socket socket, LinkId link, LinkOptions options) {
+  const std::string peer = AddressOf(socket);
+  TlsStream stream = MakeTlsStream(std::move(socket), TlsSide::kAcceptor, link, options.secret);
+  absl::Status encrypted;
+  {
+    const SocketDeadline deadline(stream.next_layer(),
+                                  absl::ToChronoNanoseconds(options_.handshake_timeout));
+    encrypted = co_await Encrypt(stream, TlsSide::kAcceptor);
+  }
+  if (!encrypted.ok()) {
+    LogDebug("refused a connection to the data port",
+             {{"peer", peer}, {"error", encrypted.message()}});
+    co_return;
+  }
+  // It may have ended meanwhile.
+  if (const auto accepting = FindAccepting(link); accepting != nullptr) {
+    Finish(accepting,
+           MakeTcpReceiver(std::move(stream), link, peer, options.checksums, weak_io_.lock()));
+  }
 }
 
 std::shared_ptr<Accepting> Core::FindAccepting(const LinkId& link) const {

@@ -33,7 +33,7 @@ CommandResult RunPlan(const std::vector<std::string>& more) {
 
 TEST(Plan, ComparesAndRecommends) {
   const CommandResult result = RunPlan(
-      {"--schedules", "paci,1f1b,zb-h1,async", "--stages", "2,4", "--device-memory", "22MiB"});
+      {"--schedules", "paci,1f1b,zb-h1,async", "--stages", "2,4", "--device-memory", "24MiB"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.err, "");
   ExpectGolden("plan", result.out);
@@ -162,8 +162,8 @@ void ExpectUsageError(const std::vector<std::string>& args, const std::string& e
 TEST(Plan, EachMistakeNamesItsOption) {
   ExpectUsageError({"--schedules", "pacy"},
                    "--schedules: no schedule is called \"pacy\"; there are: paci, 1f1b, gpipe, ");
-  ExpectUsageError({"--schedules", ""}, "--schedules:  is empty; see pacictl plan --help\n");
-  ExpectUsageError({"--device-memory="}, "--device-memory:  is empty; see pacictl plan --help\n");
+  ExpectUsageError({"--schedules", ""}, "--schedules: is empty; see pacictl plan --help\n");
+  ExpectUsageError({"--device-memory", ""}, "--device-memory: is empty; see pacictl plan --help\n");
   ExpectUsageError({"--stages", "2,-4"},
                    "--stages: \"-4\" is out of range; expected a whole number in 1..1024\n");
   ExpectUsageError({"--accumulation", "8,,16"}, "--accumulation: \"\" is not a whole number; ");

@@ -35,6 +35,8 @@ std::vector<prometheus::MetricFamily> OfTheCoordinator() {
   job.set_id("demo-1");
   job.mutable_progress()->set_updates(1);
   job.mutable_progress()->set_last_validation_loss(2);
+  job.mutable_progress()->set_loss(2);
+  job.mutable_progress()->set_learning_rate(1);
   *job.add_stages() = FullStatus();
   job.add_checkpoints()->set_update(1);
   job.mutable_spec()->mutable_train()->set_updates(2);
