@@ -34,7 +34,7 @@ absl::Status CopySender::Send(const StateCopy& copy) {
     pending_ = static_cast<int>(frames.size());
   }
   for (const absl::Span<const std::byte> frame : frames) {
-    channel_->Send(TagOf(frames_++), frame, [this](absl::Status status) {
+    channel_->Send(TagOf(frames_++), frame, [this](const absl::Status& status) {
       absl::MutexLock lock(&mutex_);
       --pending_;
       status_.Update(status);
