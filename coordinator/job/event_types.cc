@@ -11,8 +11,8 @@ const std::vector<absl::string_view>& EventTypes() {
     std::set<absl::string_view> sorted = {
         "CheckpointCommitted", "CheckpointFailed", "CheckpointWritten", "CoordinatorStarted",
         "FastRestartGivenUp",  "RescaleAsked",     "StageFailed",       "StageLost",
-        "StageReadopted",      "Stalled",          "StoreIsOlder",      "Submitted",
-        "UpdateSkipped",       "Waiting"};
+        "PauseAsked",          "PauseWithdrawn",   "StageReadopted",    "Stalled",
+        "StoreIsOlder",        "Submitted",        "UpdateSkipped",     "Waiting"};
     for (const JobTransition& transition : JobTransitions()) sorted.insert(transition.event);
     return new std::vector<absl::string_view>(sorted.begin(), sorted.end());
   }();
