@@ -94,7 +94,7 @@ def draw(document: dict, questions: Questions, file: pathlib.Path) -> None:
     figure.savefig(file, dpi=80)
     plt.close(figure)
     with Image.open(file) as image:  # a third of the bytes
-        image.convert("RGB").quantize(128).save(file, optimize=True)
+        image.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE).save(file, optimize=True)
     print(f"{file}: {file.stat().st_size // 1024} KiB")
 
 

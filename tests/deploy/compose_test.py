@@ -212,7 +212,7 @@ def train(stack):
 def check_prometheus(stack, job_id):
     stack.await_query("count(up == 1)", 6)  # the coordinator, four workers, Prometheus
     stack.await_query("count(paci_worker_info)", 4)
-    stack.await_query(f'paci_job_updates_total{{job="{job_id}"}}', UPDATES)
+    stack.await_query(f'paci_job_updates{{job="{job_id}"}}', UPDATES)
     stack.await_query(f'paci_job_state{{job="{job_id}",state="completed"}}', 1)
     stack.await_query(f'count(count by (stage) (max_over_time(paci_updates_total{{job="{job_id}"}}[1h])))', 4)
     stack.await_query(f'max_over_time(paci_job_generation{{job="{job_id}"}}[1h]) >= bool 3', 1)

@@ -239,7 +239,7 @@ groups:
   - name: example
     rules:
       - alert: Stalled
-        expr: paci_job_state{state="running"} == 1 and on (job) rate(paci_job_updates_total[5m]) == 0
+        expr: paci_job_state{state="running"} == 1 and on (job) changes(paci_job_updates[5m]) == 0
         annotations: {summary: "{{ $labels.job }} stands still: {{ $value | humanize }}"}
 """
     DASHBOARD = '{"title": "{{stage}}", "panels": [{"expr": "rate(x[$__rate_interval])\\n"}]}\n'
