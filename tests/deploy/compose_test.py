@@ -18,7 +18,9 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROJECT = f"paci-test-{os.getpid()}"
-UPDATES = 1500
+# Of the sample job, made slow enough to be met in its middle.
+UPDATES = 300
+SETTINGS = ["model.hidden=128", "model.context=128", "pipeline.accumulation=8", "recovery.replacement_seconds=15s"]
 IMAGES = ["coordinator", "worker-cpu", "prometheus", "sample-data"]
 SERVICES = ["coordinator", "worker", "prometheus"]
 # How long one thing, and all of it, may take, in seconds; nothing is expected to.
@@ -43,7 +45,7 @@ def run(*command, check=True):
     done = subprocess.run(command, env=ENVIRONMENT, cwd=ROOT / "deploy/compose", capture_output=True, text=True,
                           timeout=PATIENCE)
     if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
 
 
@@ -97,11 +99,20 @@ class Stack:
         has_plugin = run("docker", "compose", "version", check=False).returncode == 0
         self.compose_command = ["docker", "compose"] if has_plugin else ["docker-compose"]
 
+    def up(self):
+        self.compose("up", "-d", "--no-build", "--scale", "worker=4", *SERVICES)
+        self.coordinator = self.address("coordinator", "7070")
+        self.prometheus = self.address("prometheus", "9090")
+
     def compose(self, *args, **kwargs):
         return run(*self.compose_command, *args, **kwargs)
 
+    def address(self, service, port):
+        return self.compose("port", service, port).stdout.strip()
+
     def pacictl(self, *args):
-        return self.compose("exec", "-T", "coordinator", "pacictl", *args).stdout
+        """From outside, as a user of the host does."""
+        return run(ROOT / "build/bin/pacictl", "--coordinator", self.coordinator, *args).stdout
 
     def job(self, job_id):
         return json.loads(self.pacictl("describe", job_id, "-o", "json"))
@@ -109,9 +120,11 @@ class Stack:
     def await_job(self, what, job_id, is_so):
         def look():
             job = self.job(job_id)
-            if job["state"] in ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
-                raise AssertionError(f"the job is {job['state']}: {job['reason']}\n{self.pacictl('events', job_id)}")
-            return job if is_so(job) else None
+            if is_so(job):
+                return job
+            if job["state"] in ("JOB_STATE_COMPLETED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"):
+                raise AssertionError(f"{what}? It is {job['state']}: {job['reason']}\n{self.pacictl('events', job_id)}")
+            return None
         return until(what, look)
 
     def containers(self, service):
@@ -120,12 +133,13 @@ class Stack:
     def health(self, service):
         return [inspect(c, ".State.Health.Status") for c in self.containers(service)]
 
+    def ask_prometheus(self, path):
+        with urllib.request.urlopen(f"http://{self.prometheus}/api/v1/{path}", timeout=30) as answer:
+            return json.load(answer)["data"]
+
     def query(self, promql):
         """The value of an expression that gives one; None if it gives none."""
-        address = self.compose("port", "prometheus", "9090").stdout.strip()
-        url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": promql})
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            result = json.load(answer)["data"]["result"]
+        result = self.ask_prometheus("query?" + urllib.parse.urlencode({"query": promql}))["result"]
         return float(result[0]["value"][1]) if len(result) == 1 else None
 
     def await_query(self, promql, value):
@@ -176,7 +190,7 @@ def holder(stack, job_id, stage):
 
 
 def lose_workers(stack, job_id):
-    stack.await_job("the job is on its way", job_id, lambda job: int(job["progress"]["updates"]) >= 30)
+    stack.await_job("the job is on its way", job_id, lambda job: int(job["progress"]["updates"]) >= 25)
     crashed = holder(stack, job_id, 1)
     # As in a crash: every process but the first, which ends with them. (docker kill is a stop by hand to Docker, after
     # which it does not restart a container.)
@@ -192,12 +206,12 @@ def lose_workers(stack, job_id):
     job = stack.await_job("the job goes on over fewer stages", job_id,
                           lambda job: job["state"] == "JOB_STATE_RUNNING" and len(job["stages"]) == 3)
     say(f"a worker's container was killed for good, generation {job['generation']} runs over 3 stages")
-    stack.compose("up", "-d", "--no-build", "--scale", "worker=4", *SERVICES)
+    stack.up()
 
 
 def train(stack):
-    submitted = stack.pacictl("submit", "/jobs/sample.yaml", "--set", f"train.updates={UPDATES}", "--set",
-                              "recovery.replacement_seconds=15s", "-o", "json")
+    settings = [f"--set={setting}" for setting in [f"train.updates={UPDATES}", *SETTINGS]]
+    submitted = stack.pacictl("submit", ROOT / "deploy/compose/job.yaml", *settings, "-o", "json")
     job_id = json.loads(submitted)["id"]
     lose_workers(stack, job_id)
     job = stack.await_job("the job completes", job_id, lambda job: job["state"] == "JOB_STATE_COMPLETED")
@@ -216,6 +230,11 @@ def check_prometheus(stack, job_id):
     stack.await_query(f'paci_job_state{{job="{job_id}",state="completed"}}', 1)
     stack.await_query(f'count(count by (stage) (max_over_time(paci_updates_total{{job="{job_id}"}}[1h])))', 4)
     stack.await_query(f'max_over_time(paci_job_generation{{job="{job_id}"}}[1h]) >= bool 3', 1)
+
+    def rules():
+        return [rule for group in stack.ask_prometheus("rules")["groups"] for rule in group["rules"]]
+    until("every rule was evaluated", lambda: rules() and all(rule["health"] == "ok" for rule in rules()))
+    say(f"Prometheus evaluates {len(rules())} rules")
 
 
 def check_end(stack):
@@ -242,7 +261,7 @@ def main():
         stack = Stack()
         try:
             stack.compose("run", "--rm", "sample-data")
-            stack.compose("up", "-d", "--no-build", "--scale", "worker=4", *SERVICES)
+            stack.up()
             until("all are healthy", lambda: stack.health("coordinator") == ["healthy"]
                   and stack.health("worker") == ["healthy"] * 4)
             say("coordinator and four workers are healthy")
