@@ -84,8 +84,11 @@ case "${1:-all}" in
     tests/helm/prepare.sh
     tests/helm/chart_test.py
     ;;
+  gpu)
+    build
+    exec python3 tests/gpu/gpu_test.py build ;;
   cluster) exec tests/cluster/run.sh ;;
   docs) build; suite -R 'Docs|Reference' ;;
   dashboards) shift; exec tests/dashboards/run.sh "$@" ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, helm, cluster, dashboards" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, gpu, helm, cluster, dashboards" >&2; exit 2 ;;
 esac

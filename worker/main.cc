@@ -6,21 +6,30 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/daemon/daemon.h"
+#include "common/gpu/loaded_cuda.h"
+#include "common/gpu/loaded_nccl.h"
 #include "common/rpc/address.h"
 #include "common/rpc/health_server.h"
 #include "common/rpc/version.h"
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics_server.h"
+#include "common/transport/device/staged_transport.h"
+#include "common/transport/nccl/nccl_transport.h"
 #include "common/transport/tcp/tcp_transport.h"
 #include "worker/agent/agent.h"
+#include "worker/compute/torch_compute.h"
+#include "worker/device/torch_cuda.h"
 #include "worker/engine/torch_engine.h"
 #include "worker/host.h"
 #include "worker/metrics.h"
@@ -39,6 +48,8 @@ struct Flags {
   std::string metrics;
   std::string health;
   uint32_t threads = 0;
+  std::string device = "cpu";
+  bool probe = false;
   std::string log_level = "warning";
   std::string log_format = "text";
   double drain_seconds = 30;
@@ -70,6 +81,11 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "compute threads of a job that names none; 0: one a core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+  app.add_option("--device", flags.device,
+                 "where this worker computes: cpu, cuda (device 0) or cuda:N")
+      ->capture_default_str();
+  app.add_flag("--probe", flags.probe,
+               "say which GPUs, drivers and libraries this machine has, and leave");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error")
       ->capture_default_str();
   app.add_option("--log-format", flags.log_format, "text or json")->capture_default_str();
@@ -100,6 +116,18 @@ void KeepFreedMemory() {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
+// The CUDA device of --device; kNoGpu: the CPU.
+absl::StatusOr<int> GpuOf(absl::string_view device) {
+  if (device == "cpu") return kNoGpu;
+  if (device == "cuda") return 0;
+  int gpu = 0;
+  if (absl::ConsumePrefix(&device, "cuda:") && absl::SimpleAtoi(device, &gpu) && gpu >= 0) {
+    return gpu;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--device is \"", device, "\"; expected cpu, cuda or cuda:N"));
+}
+
 absl::Status CheckFlags(const Flags& flags) {
   constexpr size_t kMaxNameBytes = 128;
   if (flags.name.empty() || flags.name.size() > kMaxNameBytes) {
@@ -115,6 +143,7 @@ absl::Status CheckFlags(const Flags& flags) {
     return absl::Status(parsed.code(), absl::StrCat(flag, ": ", parsed.message()));
   };
   absl::Status status = CheckRoots(flags.roots);
+  status.Update(GpuOf(flags.device).status());
   status.Update(check("--coordinator", flags.coordinator));
   status.Update(check("--data-listen", flags.data_listen));
   if (!flags.data_advertise.empty()) {
@@ -132,18 +161,71 @@ absl::StatusOr<std::unique_ptr<HealthServer>> StartHealth(const std::string& add
   return health;
 }
 
-AgentOptions DescribeWorker(const Flags& flags, uint32_t threads) {
+// A GPU, and what moves bytes from and to it; all empty without one.
+struct GpuLinks {
+  std::optional<GpuDevice> device;
+  std::unique_ptr<CudaApi> cuda;
+  std::unique_ptr<NcclApi> nccl;
+  std::unique_ptr<Transport> staged;
+  std::unique_ptr<Transport> over_nccl;
+
+  Transports With(Transport* host) const {
+    Transports transports(host);
+    transports.staged = staged.get();
+    transports.nccl = over_nccl.get();
+    return transports;
+  }
+};
+
+absl::StatusOr<GpuLinks> OpenGpu(int ordinal, Transport* host) {
+  GpuLinks gpu;
+  if (ordinal == kNoGpu) return gpu;
+  absl::StatusOr<std::unique_ptr<CudaApi>> cuda = OpenCuda(ordinal);
+  absl::Status opened = cuda.status();
+  if (opened.ok()) opened = LoadTorchCuda();
+  absl::StatusOr<std::unique_ptr<NcclApi>> nccl = OpenNccl();
+  opened.Update(nccl.status());
+  if (!opened.ok()) {
+    return absl::Status(opened.code(),
+                        absl::StrCat("--device cuda:", ordinal, ": ", opened.message(),
+                                     "; paci-worker --probe says what is here"));
+  }
+  gpu.device = ListGpus()->at(ordinal);
+  gpu.cuda = *std::move(cuda);
+  gpu.nccl = *std::move(nccl);
+  gpu.staged = MakeStagedTransport(gpu.cuda.get(), host);
+  gpu.over_nccl = MakeNcclTransport(gpu.cuda.get(), gpu.nccl.get(), host);
+  return gpu;
+}
+
+AgentOptions DescribeWorker(const Flags& flags, uint32_t threads, const GpuLinks& gpu) {
   AgentOptions options;
   options.coordinator = flags.coordinator;
   options.worker_id = RandomWorkerId();
   options.worker_name = flags.name;
   options.info = DescribeHost();
   options.info.set_threads(threads);
-  options.info.set_matmul_flops(MeasureMatmulFlops(threads));
+  if (gpu.device) {
+    options.info.set_device("cuda");
+    options.info.set_gpu_id(gpu.device->uuid);
+    options.info.set_gpu_name(gpu.device->name);
+    options.info.set_memory_bytes(gpu.device->memory_bytes);
+  }
+  options.info.set_matmul_flops(
+      MeasureMatmulFlops(threads, gpu.device ? gpu.device->ordinal : kNoGpu));
   return options;
 }
 
+absl::Status Probe() {
+  const GpuReport report = ProbeGpus();
+  std::cout << report.text;
+  if (report.is_complete) return absl::OkStatus();
+  return absl::NotFoundError(
+      "this machine cannot compute with device: cuda; what is missing is above");
+}
+
 absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
+  if (flags.probe) return Probe();
   if (absl::Status valid = CheckFlags(flags); !valid.ok()) return valid;
   if (absl::Status logging = InitLogging(flags.log_level, flags.log_format); !logging.ok()) {
     return logging;
@@ -167,8 +249,11 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
 
   const uint32_t threads =
       flags.threads > 0 ? flags.threads : std::max(1u, std::thread::hardware_concurrency());
-  const std::unique_ptr<Engine> engine = MakeTorchEngine(threads, flags.roots);
-  AgentOptions options = DescribeWorker(flags, threads);
+  const int ordinal = *GpuOf(flags.device);
+  const absl::StatusOr<GpuLinks> gpu = OpenGpu(ordinal, transport->get());
+  if (!gpu.ok()) return gpu.status();
+  const std::unique_ptr<Engine> engine = MakeTorchEngine(threads, flags.roots, ordinal);
+  AgentOptions options = DescribeWorker(flags, threads, *gpu);
   options.credentials = *credentials;
   options.info.set_data_address((*transport)->address());
   options.info.set_metrics_address(metrics ? metrics->address() : "");
@@ -177,7 +262,7 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
       (*health)->SetServing(kRegistered, is_registered);
     };
   }
-  Agent agent(options, transport->get(), engine.get());
+  Agent agent(options, gpu->With(transport->get()), engine.get());
   const auto collector = std::make_shared<WorkerMetrics>(
       [&]() -> std::optional<std::pair<std::string, v1::StageStatus>> {
         std::optional<HeldStage> held = agent.Held();

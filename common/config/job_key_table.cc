@@ -72,6 +72,9 @@ std::string DefaultRescale(const v1::JobSpec& spec) {
   const uint64_t tenth = std::max<uint64_t>(spec.train().updates() / 10, 1);
   return absl::StrCat(std::min<uint64_t>(tenth, static_cast<uint64_t>(kMaxUint32)));
 }
+std::string DefaultPrecision(const v1::JobSpec& spec) {
+  return spec.train().device() == "cuda" ? "bf16" : "fp32";
+}
 std::string DefaultEvalEvery(const v1::JobSpec& spec) {
   if (spec.data().validation().empty()) return "0";
   return absl::StrCat(std::max<uint64_t>(spec.train().updates() / 10, 1));
@@ -171,6 +174,16 @@ constexpr JobKey kKeys[] = {
      "",
      "Encrypt what workers send each other, by TLS 1.3 with a key of the job and generation."},
 
+    {"pipeline.gpu_transport",
+     KeyType::kChoice,
+     Constant("nccl"),
+     {},
+     "",
+     "With `device: cuda`, how activations and gradients travel. `nccl`: from GPU to GPU, where "
+     "two "
+     "stages have one each and the link is not encrypted; else, and with `host`, through memory of "
+     "the hosts over TCP."},
+
     {"optimizer.name", KeyType::kChoice, Constant("adamw"), {}, "", "The optimizer.", Optimizers},
     {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},
     {"optimizer.beta1", KeyType::kNumber,
@@ -210,6 +223,13 @@ constexpr JobKey kKeys[] = {
     {"train.threads", KeyType::kCount, Constant("0"), Between(0, 1024), "",
      "Compute threads of a worker; 0: the worker's own setting."},
     {"train.device", KeyType::kChoice, Constant("cpu"), {}, "", "Where stages compute.", Devices},
+    {"train.precision",
+     KeyType::kChoice,
+     Derived("`fp32`, with `device: cuda` `bf16`", DefaultPrecision),
+     {},
+     "",
+     "Numbers of weights and activations. `bf16`: BFloat16, with float32 copies that the optimizer "
+     "steps. `bf16_autocast`: float32, with matrix products in BFloat16."},
 
     {"checkpoint.dir", KeyType::kPath, Constant(""), Between(0, 4096), "",
      "Folder of checkpoints, a path as the workers see it; empty: no checkpoints."},

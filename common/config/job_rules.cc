@@ -184,6 +184,21 @@ std::string SplitBackwardsKeepAll(const v1::JobSpec& spec) {
                       " splits backwards, which needs all of the forward; expected recompute none");
 }
 
+std::string PrecisionGoesWithTheSchedule(const v1::JobSpec& spec) {
+  const absl::StatusOr<Preset> preset = FindPreset(spec.pipeline().schedule());
+  if (!preset.ok()) return "";
+  const bool splits = preset->order == Order::kSplit1 || preset->order == Order::kSplit2;
+  if (spec.train().precision() == v1::PRECISION_BF16_AUTOCAST && splits) {
+    return absl::StrCat("bf16_autocast casts within a backward, which schedule ", preset->name,
+                        " splits; expected bf16 or fp32");
+  }
+  if (spec.train().precision() == v1::PRECISION_BF16 && preset->weights == WeightPolicy::kCorrect) {
+    return absl::StrCat("bf16 cannot hold the small changes of weights that schedule ",
+                        preset->name, " averages; expected fp32 or bf16_autocast");
+  }
+  return "";
+}
+
 std::string WeightsHalfIsAPart(const v1::JobSpec& spec) {
   if (!spec.has_emulation()) return "";
   if (spec.emulation().weights_seconds() <= spec.emulation().backward_seconds()) return "";
@@ -284,6 +299,11 @@ std::vector<JobRule> MakeRules() {
       {{"pipeline.recompute", "pipeline.schedule"},
        "With `schedule: zb-h1` and `zb-2p`, `recompute` is `none`.",
        SplitBackwardsKeepAll},
+      {{"train.precision", "pipeline.schedule"},
+       "With `schedule: zb-h1` and `zb-2p`, `precision` is not `bf16_autocast`, and with "
+       "`pipemare` "
+       "not `bf16`.",
+       PrecisionGoesWithTheSchedule},
       {{"emulation.weights_seconds", "emulation.backward_seconds"},
        "`weights_seconds` is at most `backward_seconds`.",
        WeightsHalfIsAPart},

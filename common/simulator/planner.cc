@@ -81,8 +81,9 @@ absl::StatusOr<Trial> MakeTrial(const v1::JobSpec& spec, const PlanRequest& requ
   }
   trial.costs.jitter = request.jitter;
   LinkCosts link = request.link;
-  link.frame_bytes =
-      4.0 * spec.pipeline().micro_batch() * spec.model().context() * spec.model().hidden();
+  link.frame_bytes = ActivationElementBytes(trial.spec) *
+                     static_cast<double>(spec.pipeline().micro_batch()) * spec.model().context() *
+                     spec.model().hidden();
   trial.costs.links.assign(key.stages - 1, link);
   trial.config = ScheduleConfigOf(trial.spec);
   trial.config.milestones = {};

@@ -50,6 +50,10 @@ int64_t KeptFloats(const v1::JobSpec& spec, int first_unit, int end_unit) {
 
 }  // namespace
 
+int64_t ActivationElementBytes(const v1::JobSpec& spec) {
+  return spec.train().precision() == v1::PRECISION_BF16 ? 2 : kFloatBytes;
+}
+
 int64_t UnitParameters(const v1::ModelSpec& model, int unit) {
   const int64_t hidden = model.hidden();
   if (IsEmbedding(unit)) return (int64_t{model.vocabulary()} + model.context()) * hidden;
@@ -61,7 +65,8 @@ int64_t ActivationBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
   const bool has_head = IsHead(spec.model(), end_unit - 1);
   // The output stays until it is sent, and until the backward starts from it.
   const int64_t output = has_head ? 0 : int64_t{spec.model().hidden()};
-  return Tokens(spec) * kFloatBytes * (KeptFloats(spec, first_unit, end_unit) + output);
+  return Tokens(spec) * ActivationElementBytes(spec) *
+         (KeptFloats(spec, first_unit, end_unit) + output);
 }
 
 int64_t RecomputationBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
@@ -73,8 +78,9 @@ int64_t RecomputationBytes(const v1::JobSpec& spec, int first_unit, int end_unit
     sum += floats;
     most = std::max(most, floats);
   }
-  if (recompute == v1::RECOMPUTE_FULL) return Tokens(spec) * kFloatBytes * sum;
-  if (recompute == v1::RECOMPUTE_SELECTIVE) return Tokens(spec) * kFloatBytes * most;
+  if (recompute == v1::RECOMPUTE_FULL) return Tokens(spec) * ActivationElementBytes(spec) * sum;
+  if (recompute == v1::RECOMPUTE_SELECTIVE)
+    return Tokens(spec) * ActivationElementBytes(spec) * most;
   return 0;
 }
 
@@ -89,7 +95,7 @@ int64_t WorkingBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
     temporaries = std::max(temporaries, floats);
   }
   // One activation that arrives meanwhile, two gradients.
-  return Tokens(spec) * kFloatBytes * (3 * hidden + temporaries);
+  return Tokens(spec) * ActivationElementBytes(spec) * (3 * hidden + temporaries);
 }
 
 StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit, int64_t held,
@@ -98,11 +104,13 @@ StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit,
   for (int unit = first_unit; unit < end_unit; ++unit) {
     parameters += UnitParameters(spec.model(), unit);
   }
-  const int64_t weights = parameters * kFloatBytes;
-  return {.weights_bytes = weights,
-          .gradients_bytes = weights,
-          .optimizer_bytes = 2 * weights,
-          .copies_bytes = (weight_versions - 1) * weights,
+  const int64_t masters = parameters * kFloatBytes;
+  const int64_t computing = parameters * ActivationElementBytes(spec);
+  const int64_t apart = computing == masters ? 0 : computing;  // beside the masters
+  return {.weights_bytes = masters + apart,
+          .gradients_bytes = masters + apart,
+          .optimizer_bytes = 2 * masters,
+          .copies_bytes = (weight_versions - 1) * computing,
           .activations_bytes = held * ActivationBytes(spec, first_unit, end_unit) +
                                RecomputationBytes(spec, first_unit, end_unit),
           .working_bytes = WorkingBytes(spec, first_unit, end_unit)};

@@ -29,6 +29,7 @@ int64_t UnitParameters(const v1::ModelSpec& model, int unit);
 
 // What units first_unit .. end_unit-1 keep of one micro-batch between forward and backward, by the
 // spec's `recompute`. The formulas are in docs/planner.md.
+int64_t ActivationElementBytes(const v1::JobSpec& spec);  // of what travels between stages
 int64_t ActivationBytes(const v1::JobSpec& spec, int first_unit, int end_unit);
 // What the recomputation of a backward holds on top, once a stage; 0 without it.
 int64_t RecomputationBytes(const v1::JobSpec& spec, int first_unit, int end_unit);

@@ -15,6 +15,8 @@ absl::string_view NameOf(FrameKind kind) {
       return "validation activation";
     case FrameKind::kStateCopy:
       return "part of a state's copy";
+    case FrameKind::kControl:
+      return "control";
   }
   return "frame of an unknown kind";
 }

@@ -23,6 +23,7 @@ enum class FrameKind : uint8_t {
   kGradient = 2,    // of a training micro-batch, with respect to the activation
   kEvaluation = 3,  // activation of a validation micro-batch
   kStateCopy = 4,   // a part of a copy of a stage's state
+  kControl = 5,     // what a transport over another one says for itself
 };
 
 // What a frame carries. The receiver always knows which tag comes next; any other is an error.
@@ -76,6 +77,8 @@ class SendChannel {
   // Aborts with `reason`, which must not be OK.
   virtual void Close(absl::Status reason) = 0;
   virtual ChannelStats stats() const = 0;
+  // OK, or why it is closed: a peer's end is noticed whether or not anything is outstanding.
+  virtual absl::Status status() const = 0;
 };
 
 // The receiving end. Thread-safe; the same destructor rule.
@@ -90,6 +93,8 @@ class ReceiveChannel {
   virtual void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) = 0;
   virtual void Close(absl::Status reason) = 0;
   virtual ChannelStats stats() const = 0;
+  // The same, while a receive is posted.
+  virtual absl::Status status() const = 0;
 };
 
 // How a transport authenticates and checks one link.

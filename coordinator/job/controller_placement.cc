@@ -206,15 +206,16 @@ bool Controller::DecideCheckpoint(JobRecord& record, absl::Time now) {
 }
 
 void Controller::SendCommands(JobRecord& record, absl::Time now) {
-  std::vector<std::string> data_addresses;
+  std::vector<DataEnd> ends;
   for (const StageRecord& stage : record.stages) {
     const WorkerRecord* worker = registry_.Find(stage.status.worker_id());
-    data_addresses.push_back(worker == nullptr ? "" : worker->info.data_address());
+    ends.push_back(worker == nullptr ? DataEnd()
+                                     : DataEnd{worker->info.data_address(), worker->info.gpu_id()});
   }
   for (uint32_t i = 0; i < record.stages.size(); ++i) {
     const WorkerRecord* worker = registry_.Find(record.stages[i].status.worker_id());
     if (worker == nullptr || !worker->is_connected()) continue;
-    std::optional<v1::Command> command = NextCommand(record, i, options_.commands, data_addresses);
+    std::optional<v1::Command> command = NextCommand(record, i, options_.commands, ends);
     if (!command) continue;
     if (command->has_hold_stage() && command->hold_stage().hold()) {
       record.stages[i].needs_resume = true;

@@ -16,7 +16,7 @@ v1::Command Measure(const JobRecord& record, uint32_t stage) {
 }
 
 v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadlines& deadlines,
-                    const std::vector<std::string>& data_addresses) {
+                    const std::vector<DataEnd>& ends) {
   v1::Command command;
   v1::PrepareStage& prepare = *command.mutable_prepare_stage();
   *prepare.mutable_key() = record.Key(stage);
@@ -37,7 +37,8 @@ v1::Command Prepare(const JobRecord& record, uint32_t stage, const CommandDeadli
     assignment.set_stage(static_cast<uint32_t>(i));
     *assignment.mutable_chunks() = status.chunks();
     assignment.set_worker_id(status.worker_id());
-    assignment.set_data_address(data_addresses[i]);
+    assignment.set_data_address(ends[i].address);
+    assignment.set_gpu_id(ends[i].gpu_id);
     if (record.fast) assignment.set_state(record.fast->sources[i]);
   }
   return command;
@@ -79,7 +80,7 @@ bool NeedsMeasuring(const v1::JobSpec& spec) {
 
 std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
                                        const CommandDeadlines& deadlines,
-                                       const std::vector<std::string>& data_addresses) {
+                                       const std::vector<DataEnd>& ends) {
   const StageRecord& s = record.stages[stage];
   if (!s.is_attached || s.in_flight || s.status.state() == v1::STAGE_STATE_FAILED) {
     return std::nullopt;
@@ -90,7 +91,7 @@ std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
       return Measure(record, stage);
     case v1::JOB_STATE_PREPARING:
       if (s.is_prepared) return std::nullopt;
-      return Prepare(record, stage, deadlines, data_addresses);
+      return Prepare(record, stage, deadlines, ends);
     case v1::JOB_STATE_RUNNING:
     case v1::JOB_STATE_PAUSING:
     case v1::JOB_STATE_PAUSED:

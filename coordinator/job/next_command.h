@@ -24,13 +24,19 @@ struct CommandDeadlines {
 // Whether the partition of a generation of this spec is made of seconds that its workers measure.
 bool NeedsMeasuring(const v1::JobSpec& spec);
 
+// Where a stage's neighbours find it: of the worker that holds it.
+struct DataEnd {
+  std::string address;
+  std::string gpu_id;
+};
+
 // The command that an attached stage needs now, given the state of its job and what is known of the
 // stage; nullopt: none, or one is still in flight, or the stage has failed. Asked again after
 // everything that happens, so a command whose answer was lost with a stream or a coordinator is
 // simply given again. `id` is unset.
 std::optional<v1::Command> NextCommand(const JobRecord& record, uint32_t stage,
                                        const CommandDeadlines& deadlines,
-                                       const std::vector<std::string>& data_addresses);
+                                       const std::vector<DataEnd>& ends);
 
 // A checkpoint of which every stage has reported its part.
 struct ReportedCheckpoint {

@@ -128,6 +128,7 @@ class Pods(unittest.TestCase):
         objects = render(chart.HERE / "values/all.yaml")
         (container,) = named(objects, "StatefulSet", "-worker")["spec"]["template"]["spec"]["containers"]
         self.assertEqual(container["resources"]["limits"], {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": 1})
+        self.assertIn("--device=cuda", container["args"])
 
     @for_each_values
     def test_each_shows_its_own_certificate_unless_that_is_off(self, objects):

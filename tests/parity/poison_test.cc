@@ -44,8 +44,8 @@ class PoisonWatchTest : public testing::Test {
     config.milestones.updates = 100;
     return MakeSchedule(config, stage);
   }
-  const std::vector<float> good_ = {1, 2};
-  const std::vector<float> bad_ = {1, kInfinity};
+  const Finite good_ = [] { return IsFinite(std::vector<float>{1, 2}); };
+  const Finite bad_ = [] { return IsFinite(std::vector<float>{1, kInfinity}); };
   const Action forward_ = {ActionKind::kForward, 97};
   const Action backward_ = {ActionKind::kBackward, 97};
 };
@@ -83,6 +83,25 @@ TEST_F(PoisonWatchTest, KeepsTheFirstFindingOfEachUpdate) {
   watch.AfterForward({ActionKind::kForward, 98}, bad_, good_);
   EXPECT_EQ(watch.Take(12, true), "update 12: the gradient of micro-batch 97 came so from stage 2");
   EXPECT_THAT(watch.Take(13, true), HasSubstr("the forward of micro-batch 104"));
+}
+
+// On a device an answer costs a wait: it is asked for only when an update is to be skipped, and
+// then in order.
+TEST_F(PoisonWatchTest, AsksLaterWhereAskingWaits) {
+  const auto middle = ScheduleOf(1);
+  PoisonWatch watch(middle.get(), /*asks_later=*/true);
+  int asked = 0;
+  const Finite good = [&] { return ++asked > 0; };
+  const Finite bad = [&] { return ++asked < 0; };
+  watch.AfterForward(forward_, good, good);
+  watch.AfterForward({ActionKind::kForward, 98}, bad, good);
+  watch.BeforeBackward(backward_, bad);
+  EXPECT_EQ(asked, 0);
+  EXPECT_THAT(watch.Take(12, true), HasSubstr("the output of the forward of micro-batch 98"));
+  EXPECT_EQ(asked, 3);
+  watch.BeforeBackward(backward_, bad);
+  EXPECT_EQ(watch.Take(12, false), "");
+  EXPECT_EQ(asked, 3);
 }
 
 // Weights that overflow: with this learning rate after the first update.

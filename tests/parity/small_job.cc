@@ -85,14 +85,15 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
 
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed, const std::function<void(uint32_t)>& on_thread,
-                const v1::Checkpoint* resume_from) {
+                const v1::Checkpoint* resume_from,
+                const std::function<std::unique_ptr<Transport>()>& make_transport, int gpu) {
   const size_t stages = units_per_part.size() / ModelChunks(spec.pipeline());
   spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(stages));
   const std::shared_ptr<InprocHub> hub = MakeInprocHub();
   std::vector<std::unique_ptr<Transport>> owned;
   std::vector<Transport*> transports;
   for (size_t i = 0; i < stages; ++i) {
-    owned.push_back(MakeInprocTransport(hub));
+    owned.push_back(make_transport ? make_transport() : MakeInprocTransport(hub));
     if (delay_seed) {
       owned.back() =
           MakeDelayingTransport(std::move(owned.back()), *delay_seed + i, absl::Microseconds(500));
@@ -102,7 +103,7 @@ RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
   const std::unique_ptr<Engine> engine =
       MakeStageEngine([&](const v1::PrepareStage& command, const StateCopy* state) {
         if (on_thread) on_thread(command.key().stage());
-        return MakeTorchCompute(command, /*threads=*/1, state);
+        return MakeTorchCompute(command, /*threads=*/1, state, gpu);
       });
   RunResult result;
   for (const v1::StageReport& report :

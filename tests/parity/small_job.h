@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/transport/channel.h"
 #include "paci/v1/worker.pb.h"
 
 namespace paci {
@@ -42,10 +43,14 @@ struct RunResult {
 
 // Trains `spec` over stages with so many units each, on threads of this process. `delay_seed`: the
 // network holds every frame for a random while; nullopt: it does not. `on_thread`: called on each
-// stage's thread, with its stage, before that has built anything. Fails the test if a stage fails.
+// stage's thread, with its stage, before that has built anything. `make_transport`: of the network
+// in place of the one in memory. `gpu`: the CUDA device of all stages; below 0: the CPU. Fails the
+// test if a stage fails.
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed = std::nullopt,
                 const std::function<void(uint32_t)>& on_thread = nullptr,
-                const v1::Checkpoint* resume_from = nullptr);
+                const v1::Checkpoint* resume_from = nullptr,
+                const std::function<std::unique_ptr<Transport>()>& make_transport = nullptr,
+                int gpu = -1);
 
 }  // namespace paci

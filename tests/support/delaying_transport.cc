@@ -138,6 +138,7 @@ class DelayingSender final : public SendChannel {
     inner_->Close(reason);  // Waits for what the closed channel answers to the late frames.
   }
   ChannelStats stats() const override { return inner_->stats(); }
+  absl::Status status() const override { return inner_->status(); }
 
  private:
   const std::unique_ptr<SendChannel> inner_;
@@ -165,6 +166,7 @@ class DelayingReceiver final : public ReceiveChannel {
     line_->Flush();
   }
   ChannelStats stats() const override { return inner_->stats(); }
+  absl::Status status() const override { return inner_->status(); }
 
  private:
   const std::unique_ptr<ReceiveChannel> inner_;

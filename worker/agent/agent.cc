@@ -35,9 +35,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const AgentOptions& options) {
 
 }  // namespace
 
-Agent::Agent(AgentOptions options, Transport* transport, Engine* engine)
+Agent::Agent(AgentOptions options, const Transports& transports, Engine* engine)
     : options_(std::move(options)),
-      transport_(transport),
+      transports_(transports),
       engine_(engine),
       commands_("paci-command"),
       generations_("paci-generate"),
@@ -335,7 +335,7 @@ absl::Status Agent::Prepare(const v1::PrepareStage& command) {
       }
     }
     held = std::make_shared<StageSession>(command, std::move(inherited), options_.worker_name,
-                                          transport_, engine_, [this] { Wake(); });
+                                          transports_, engine_, [this] { Wake(); });
     absl::MutexLock lock(&mutex_);
     session_ = held;
   }

@@ -45,7 +45,7 @@ struct HeldStage {
 // "paci-command", "paci-generate" and "paci-trace" do what takes time.
 class Agent {
  public:
-  Agent(AgentOptions options, Transport* transport, Engine* engine);
+  Agent(AgentOptions options, const Transports& transports, Engine* engine);
   ~Agent();
 
   // Serves until the worker has left.
@@ -92,7 +92,7 @@ class Agent {
   void Wake();
 
   const AgentOptions options_;
-  Transport* const transport_;
+  const Transports transports_;
   Engine* const engine_;
 
   mutable absl::Mutex mutex_;

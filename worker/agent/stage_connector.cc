@@ -14,14 +14,25 @@ constexpr uint8_t kRestoreLane = 3;
 
 }  // namespace
 
-StageConnector::StageConnector(const v1::PrepareStage& command, Transport* transport)
+DataPath DataPathOf(const v1::PrepareStage& command, uint32_t stage, uint32_t other) {
+  const v1::JobSpec& spec = command.spec();
+  if (spec.train().device() != "cuda" || spec.has_emulation()) return DataPath::kHost;
+  const std::string& gpu = command.assignments(static_cast<int>(stage)).gpu_id();
+  const std::string& other_gpu = command.assignments(static_cast<int>(other)).gpu_id();
+  const bool can_join = !gpu.empty() && !other_gpu.empty() && gpu != other_gpu;
+  const bool wants_nccl =
+      spec.pipeline().gpu_transport() != v1::GPU_TRANSPORT_HOST && !spec.pipeline().data_tls();
+  return can_join && wants_nccl ? DataPath::kNccl : DataPath::kStaged;
+}
+
+StageConnector::StageConnector(const v1::PrepareStage& command, const Transports& transports)
     : command_(command),
       stage_(command.key().stage()),
       stages_(command.spec().pipeline().stages()),
       deadline_(absl::Now() + absl::Seconds(command.connect_seconds())),
       options_{command.secret(), command.spec().pipeline().frame_checksums(),
                command.spec().pipeline().data_tls()},
-      transport_(transport) {}
+      transports_(transports) {}
 
 void StageConnector::Begin() {
   BeginPipeline();
@@ -101,17 +112,49 @@ auto StageConnector::Store(Sort sort, Slot slot) {
   };
 }
 
+absl::StatusOr<Transport*> StageConnector::TransportTo(uint32_t peer, Sort sort,
+                                                       uint8_t lane) const {
+  // Copies of a state lie in memory of the host.
+  if (sort == Sort::kRestore || lane == kCopyLane) return transports_.host;
+  Transport* transport = transports_.host;
+  switch (DataPathOf(command_, stage_, peer)) {
+    case DataPath::kHost:
+      break;
+    case DataPath::kStaged:
+      transport = transports_.staged;
+      break;
+    case DataPath::kNccl:
+      transport = transports_.nccl;
+      break;
+  }
+  if (transport != nullptr) return transport;
+  return absl::FailedPreconditionError(
+      absl::StrCat("stage ", stage_, " of job ", command_.key().job_id(),
+                   " is to compute on a GPU, and this worker has none: see paci-worker --device"));
+}
+
 template <typename Slot>
 void StageConnector::Accept(uint32_t from, uint8_t lane, Sort sort, Slot slot) {
   const LinkId link = {command_.key().job_id(), command_.key().generation(), from, stage_, lane};
-  transport_->Accept(link, options_, deadline_, Store(sort, slot));
+  auto store = Store(sort, slot);
+  const absl::StatusOr<Transport*> transport = TransportTo(from, sort, lane);
+  if (!transport.ok()) {
+    return store(absl::StatusOr<std::unique_ptr<ReceiveChannel>>(transport.status()));
+  }
+  (*transport)->Accept(link, options_, deadline_, std::move(store));
 }
 
 template <typename Slot>
 void StageConnector::Connect(uint32_t to, uint8_t lane, Sort sort, Slot slot) {
   const LinkId link = {command_.key().job_id(), command_.key().generation(), stage_, to, lane};
-  transport_->Connect(command_.assignments(static_cast<int>(to)).data_address(), link, options_,
-                      deadline_, Store(sort, slot));
+  auto store = Store(sort, slot);
+  const absl::StatusOr<Transport*> transport = TransportTo(to, sort, lane);
+  if (!transport.ok()) {
+    return store(absl::StatusOr<std::unique_ptr<SendChannel>>(transport.status()));
+  }
+  (*transport)
+      ->Connect(command_.assignments(static_cast<int>(to)).data_address(), link, options_,
+                deadline_, std::move(store));
 }
 
 absl::Status StageConnector::AwaitLinks(bool restores_only) {
@@ -142,8 +185,11 @@ void StageConnector::Cancel(const absl::Status& reason) {
     absl::MutexLock lock(&mutex_);
     failure_.Update(reason);
   }
-  // Each link that is pending calls back before this returns.
-  transport_->Cancel(command_.key().job_id(), command_.key().generation());
+  // Each link that is pending calls back before this returns. The others are on the host's.
+  for (Transport* transport : {transports_.nccl, transports_.staged, transports_.host}) {
+    if (transport == nullptr) continue;
+    transport->Cancel(command_.key().job_id(), command_.key().generation());
+  }
 }
 
 }  // namespace paci

@@ -24,16 +24,30 @@ struct StageLinks {
   std::unique_ptr<ReceiveChannel> restore_in;
 };
 
+// What moves bytes between stages. Those of a GPU are null where the worker has none.
+struct Transports {
+  Transports(Transport* host) : host(host) {}  // NOLINT(google-explicit-constructor)
+
+  Transport* host;              // from and to memory of the host
+  Transport* staged = nullptr;  // of a GPU, through memory of the host
+  Transport* nccl = nullptr;    // from GPU to GPU
+};
+
+enum class DataPath { kHost, kStaged, kNccl };
+// How activations and gradients go between two stages; both say the same. NCCL joins two different
+// GPUs and does not encrypt.
+DataPath DataPathOf(const v1::PrepareStage& command, uint32_t stage, uint32_t other);
+
 // The stage that keeps the copies of `stage`, and the one whose copies `stage` keeps: neighbours on
 // the ring of the pipeline.
 inline uint32_t KeeperOf(uint32_t stage, uint32_t stages) { return (stage + 1) % stages; }
 inline uint32_t KeptBy(uint32_t stage, uint32_t stages) { return (stage + stages - 1) % stages; }
 
-// Connects a stage to its neighbours, as its PrepareStage says. Thread-safe. `transport` outlives
+// Connects a stage to its neighbours, as its PrepareStage says. Thread-safe. `transports` outlive
 // it; the destructor cancels what is pending.
 class StageConnector {
  public:
-  StageConnector(const v1::PrepareStage& command, Transport* transport);
+  StageConnector(const v1::PrepareStage& command, const Transports& transports);
   ~StageConnector() { Cancel(absl::CancelledError("the stage was released")); }
 
   // Dials and listens until each link is there, or its deadline.
@@ -58,6 +72,8 @@ class StageConnector {
   void BeginPipeline();
   void BeginCopies();
   void BeginRestore();
+  // What joins this stage to `peer`. FAILED_PRECONDITION: this worker lacks it.
+  absl::StatusOr<Transport*> TransportTo(uint32_t peer, Sort sort, uint8_t lane) const;
   // Waits until nothing is pending, or of one sort only.
   absl::Status AwaitLinks(bool restores_only) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -66,7 +82,7 @@ class StageConnector {
   const uint32_t stages_;
   const absl::Time deadline_;
   const LinkOptions options_;
-  Transport* const transport_;
+  const Transports transports_;
   absl::Mutex mutex_;
   int pending_ ABSL_GUARDED_BY(mutex_) = 0;           // all of them
   int pending_restores_ ABSL_GUARDED_BY(mutex_) = 0;  // among them

@@ -51,13 +51,13 @@ absl::Status NotHere(const v1::PrepareStage& command, uint32_t stage) {
 }  // namespace
 
 StageSession::StageSession(v1::PrepareStage command, Inheritance inherited,
-                           const std::string& worker_name, Transport* transport, Engine* engine,
-                           std::function<void()> on_change)
+                           const std::string& worker_name, const Transports& transports,
+                           Engine* engine, std::function<void()> on_change)
     : command_(std::move(command)),
       engine_(engine),
       on_change_(std::move(on_change)),
       monitor_(InitialStatus(command_, worker_name)),
-      connector_(command_, transport),
+      connector_(command_, transports),
       inherited_(std::move(inherited)),
       thread_([this] { Run(); }) {
   pthread_setname_np(thread_.native_handle(), "paci-stage");

@@ -32,7 +32,7 @@ class StageSession {
   // `on_change` is called, on any thread, when the stage's state changed or a checkpoint part is
   // durable.
   StageSession(v1::PrepareStage command, Inheritance inherited, const std::string& worker_name,
-               Transport* transport, Engine* engine, std::function<void()> on_change);
+               const Transports& transports, Engine* engine, std::function<void()> on_change);
   // Stops the stage and waits for its thread.
   ~StageSession();
 

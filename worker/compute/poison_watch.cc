@@ -1,6 +1,7 @@
 #include "worker/compute/poison_watch.h"
 
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/telemetry/poison.h"
@@ -20,32 +21,53 @@ bool IsFinite(absl::Span<const float> values) {
   return is_found == 0;
 }
 
-void PoisonWatch::AfterForward(Action action, absl::Span<const float> result,
-                               absl::Span<const float> input) {
-  if (IsFound(action) || IsFinite(result)) return;
-  const int64_t stages = schedule_.config().stages;
-  if (!IsFinite(input)) {
-    return Received(action, "activation", (schedule_.stage() + stages - 1) % stages);
+void PoisonWatch::Look(Action action, std::function<void()> look) {
+  const int64_t update = UpdateOf(action);
+  if (asks_later_) {
+    looks_[update].push_back(std::move(look));
+  } else if (!IsFound(update)) {
+    look();
   }
-  if (!schedule_.MakesFrame(action)) {
-    return Made(action, absl::StrCat("the loss of micro-batch ", action.index, " is not finite"));
-  }
-  Made(action, absl::StrCat("the output of the forward of micro-batch ", action.index,
-                            " is not finite, its input was"));
 }
 
-void PoisonWatch::BeforeBackward(Action action, absl::Span<const float> gradient) {
-  if (IsFound(action) || IsFinite(gradient)) return;
-  Received(action, "gradient", (schedule_.stage() + 1) % schedule_.config().stages);
+void PoisonWatch::AfterForward(Action action, const Finite& result, const Finite& input) {
+  Look(action, [=, this] {
+    if (result()) return;
+    const int64_t stages = schedule_.config().stages;
+    if (input && !input()) {
+      return Received(action, "activation", (schedule_.stage() + stages - 1) % stages);
+    }
+    if (!schedule_.MakesFrame(action)) {
+      return Made(action, absl::StrCat("the loss of micro-batch ", action.index, " is not finite"));
+    }
+    Made(action, absl::StrCat("the output of the forward of micro-batch ", action.index,
+                              " is not finite, its input was"));
+  });
 }
 
-void PoisonWatch::AfterBackward(Action action, absl::Span<const float> gradient) {
-  if (IsFound(action) || IsFinite(gradient)) return;
-  Made(action,
-       absl::StrCat("the gradient became so in the backward of micro-batch ", action.index));
+void PoisonWatch::BeforeBackward(Action action, const Finite& gradient) {
+  Look(action, [=, this] {
+    if (gradient()) return;
+    Received(action, "gradient", (schedule_.stage() + 1) % schedule_.config().stages);
+  });
+}
+
+void PoisonWatch::AfterBackward(Action action, const Finite& gradient) {
+  Look(action, [=, this] {
+    if (gradient()) return;
+    Made(action,
+         absl::StrCat("the gradient became so in the backward of micro-batch ", action.index));
+  });
 }
 
 std::string PoisonWatch::Take(int64_t update, bool is_skipped) {
+  const auto looks = looks_.find(update);
+  if (looks != looks_.end() && is_skipped) {
+    for (const auto& look : looks->second) {
+      if (!IsFound(update)) look();
+    }
+  }
+  looks_.erase(looks_.begin(), looks_.upper_bound(update));
   std::string found;
   if (const auto it = found_.find(update); it != found_.end()) found = it->second;
   found_.erase(found_.begin(), found_.upper_bound(update));

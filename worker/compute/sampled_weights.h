@@ -18,6 +18,8 @@ class SampledWeights {
   absl::Span<const float> values() const { return values_; }
 
  private:
+  void ReadHost(const std::vector<Parameter>& parameters);
+
   int64_t stride_ = 1;  // every so many weights, one is taken
   std::vector<float> values_;
 };

@@ -8,13 +8,25 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "worker/device/precision.h"
 
 namespace paci {
 namespace {
 
+Dtype DtypeOf(const at::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case at::kLong:
+      return Dtype::kI64;
+    case at::kBFloat16:
+      return Dtype::kBF16;
+    default:
+      return Dtype::kF32;
+  }
+}
+
+// `tensor` is in memory of the host.
 TensorView View(std::string name, const at::Tensor& tensor) {
-  const Dtype dtype = tensor.scalar_type() == at::kLong ? Dtype::kI64 : Dtype::kF32;
-  return {std::move(name), dtype, tensor.sizes().vec(), BytesOf(tensor)};
+  return {std::move(name), DtypeOf(tensor), tensor.sizes().vec(), BytesOf(tensor)};
 }
 
 // Tensors of a copy in memory; as SafetensorsFile.
@@ -37,15 +49,16 @@ template <typename Source>
 absl::Status Copy(const Source& file, const std::string& name, const at::Tensor& into) {
   const absl::StatusOr<TensorView> stored = file.Find(name);
   if (!stored.ok()) return stored.status();
-  const TensorView expected = View(name, into);
-  if (stored->dtype != expected.dtype || stored->shape != expected.shape) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(file.path(), ": ", name, " is ", DtypeName(stored->dtype), " [",
-                     absl::StrJoin(stored->shape, ", "), "], expected ", DtypeName(expected.dtype),
-                     " [", absl::StrJoin(expected.shape, ", "),
-                     "]: the checkpoint is of another model or another job"));
+  const std::vector<int64_t> shape = into.sizes().vec();
+  if (stored->dtype != DtypeOf(into) || stored->shape != shape) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        file.path(), ": ", name, " is ", DtypeName(stored->dtype), " [",
+        absl::StrJoin(stored->shape, ", "), "], expected ", DtypeName(DtypeOf(into)), " [",
+        absl::StrJoin(shape, ", "), "]: the checkpoint is of another model or another job"));
   }
-  std::memcpy(BytesOf(into).data(), stored->bytes.data(), stored->bytes.size());
+  const at::Tensor host = into.is_cpu() ? into : at::empty(shape, into.options().device(at::kCPU));
+  std::memcpy(BytesOf(host).data(), stored->bytes.data(), stored->bytes.size());
+  if (!into.is_cpu()) into.copy_(host);
   return absl::OkStatus();
 }
 
@@ -72,12 +85,14 @@ absl::Span<std::byte> BytesOf(const at::Tensor& tensor) {
 StageModel::StageModel(const v1::JobSpec& spec, uint32_t first_unit, uint32_t end_unit)
     : StageModel(spec, OneChunk(first_unit, end_unit)) {}
 
-StageModel::StageModel(const v1::JobSpec& spec, const Chunks& chunks) : spec_(spec) {
+StageModel::StageModel(const v1::JobSpec& spec, const Chunks& chunks, at::Device device)
+    : spec_(spec), has_masters_(ActivationType(spec) != at::kFloat) {
   for (const v1::UnitRange& chunk : chunks) {
     const size_t begin = units_.size();
     for (uint32_t unit = chunk.first_unit(); unit < chunk.end_unit(); ++unit) {
       numbers_.push_back(unit);
       units_.push_back(MakeUnit(spec.model(), unit, spec.train().seed()));
+      if (has_masters_ || !device.is_cpu()) units_.back()->MoveTo(device, ActivationType(spec));
     }
     chunks_.push_back({begin, units_.size()});
   }
@@ -85,6 +100,7 @@ StageModel::StageModel(const v1::JobSpec& spec, const Chunks& chunks) : spec_(sp
 
 at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch, Range range,
                                DeferredGradients* deferred) {
+  const Autocast autocast(spec_.train().precision(), input.device().type());
   for (size_t i = range.begin; i < range.end; ++i) {
     ForwardOptions options;
     options.deferred = deferred;
@@ -104,16 +120,40 @@ std::vector<Parameter> StageModel::parameters() const {
   return all;
 }
 
-std::vector<UnitTensors> StageModel::Tensors(const State& state) const {
+void StageModel::TakeMasters() {
+  if (!has_masters_) return;
+  for (const auto& unit : units_) {
+    for (const Parameter& p : unit->parameters()) p.tensor.variable_data().copy_(p.master);
+  }
+}
+
+void StageModel::SumGradients() {
+  if (!has_masters_) return;
+  for (const auto& unit : units_) {
+    for (const Parameter& p : unit->parameters()) {
+      if (!p.tensor.grad().defined()) continue;
+      p.sum.add_(p.tensor.grad());
+      p.tensor.mutable_grad().reset();
+    }
+  }
+}
+
+at::Tensor StageModel::OnHost(const at::Tensor& tensor) {
+  if (tensor.is_cpu()) return tensor;
+  return host_copies_.emplace_back(tensor.cpu());
+}
+
+std::vector<UnitTensors> StageModel::Tensors(const State& state) {
+  host_copies_.clear();
   std::vector<UnitTensors> all;
   size_t index = 0;
   for (size_t i = 0; i < units_.size(); ++i) {
     UnitTensors& tensors = all.emplace_back();
     tensors.unit = numbers_[i];
     for (const Parameter& parameter : units_[i]->parameters()) {
-      tensors.weights.push_back(View(parameter.name, parameter.tensor));
+      tensors.weights.push_back(View(parameter.name, OnHost(parameter.master)));
       for (const auto& [name, tensor] : state[index++]) {
-        tensors.optimizer.push_back(View(StateName(parameter, name), tensor));
+        tensors.optimizer.push_back(View(StateName(parameter, name), OnHost(tensor)));
       }
     }
   }
@@ -123,8 +163,8 @@ std::vector<UnitTensors> StageModel::Tensors(const State& state) const {
 template <typename Source>
 absl::Status StageModel::CopyWeights(const Source& from, size_t unit) {
   for (const Parameter& parameter : units_[unit]->parameters()) {
-    const at::Tensor weights = parameter.tensor.variable_data();
-    if (absl::Status copied = Copy(from, parameter.name, weights); !copied.ok()) return copied;
+    const absl::Status copied = Copy(from, parameter.name, parameter.master);
+    if (!copied.ok()) return copied;
   }
   return absl::OkStatus();
 }
@@ -155,6 +195,7 @@ absl::Status StageModel::Load(const std::string& directory, const State* state) 
     if (!copied.ok()) return copied;
     first_parameter += units_[i]->parameters().size();
   }
+  TakeMasters();
   return absl::OkStatus();
 }
 
@@ -174,6 +215,7 @@ absl::Status StageModel::Load(const StateCopy& copy, const State& state) {
     if (!copied.ok()) return copied;
     first_parameter += units_[i]->parameters().size();
   }
+  TakeMasters();
   return absl::OkStatus();
 }
 

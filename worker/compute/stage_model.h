@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,9 @@ namespace paci {
 class StageModel {
  public:
   using Chunks = google::protobuf::RepeatedPtrField<v1::UnitRange>;
-  StageModel(const v1::JobSpec& spec, const Chunks& chunks);
-  // One chunk.
+  // On `device`, in the job's precision.
+  StageModel(const v1::JobSpec& spec, const Chunks& chunks, at::Device device = at::kCPU);
+  // One chunk, on the CPU.
   StageModel(const v1::JobSpec& spec, uint32_t first_unit, uint32_t end_unit);
 
   // Some of the stage's units, counted from its first.
@@ -40,11 +42,15 @@ class StageModel {
   }
 
   std::vector<Parameter> parameters() const;
+  // Where weights are not their own masters: gives them the masters' values; and adds the gradients
+  // that a backward left in the weights to their sums.
+  void TakeMasters();
+  void SumGradients();
 
   // Beside the weights: of each parameter, what optimizer and weight policy keep, by name.
   using State = std::vector<std::vector<std::pair<std::string, at::Tensor>>>;
-  // What a checkpoint has of these units; valid until the next step.
-  std::vector<UnitTensors> Tensors(const State& state) const;
+  // What a checkpoint has of these units: the masters. Valid until the next step or call.
+  std::vector<UnitTensors> Tensors(const State& state);
   // Takes over the weights of a complete checkpoint, and `state` where it is given.
   absl::Status Load(const std::string& directory, const State* state = nullptr);
   // The same of a copy of these units.
@@ -57,13 +63,18 @@ class StageModel {
   absl::Status CopyOfState(const Source& from, size_t unit, size_t first_parameter,
                            const State& state);
 
+  // `tensor`, or a copy of it in memory of the host.
+  at::Tensor OnHost(const at::Tensor& tensor);
+
   const v1::JobSpec spec_;
+  const bool has_masters_;  // beside its weights
+  std::vector<at::Tensor> host_copies_;
   std::vector<Range> chunks_;
   std::vector<uint32_t> numbers_;  // of units_, in the model
   std::vector<std::unique_ptr<ModelUnit>> units_;
 };
 
-// Where the elements of a contiguous float32 or int64 tensor lie.
+// Where the elements of a contiguous tensor lie, on its device.
 absl::Span<std::byte> BytesOf(const at::Tensor& tensor);
 
 }  // namespace paci

@@ -20,45 +20,82 @@
 #include "worker/compute/stage_model.h"
 #include "worker/compute/stage_passes.h"
 #include "worker/compute/stage_weights.h"
+#include "worker/compute/token_batches.h"
 #include "worker/data/batch_source.h"
+#include "worker/device/device_clock.h"
+#include "worker/device/precision.h"
+#include "worker/device/torch_device.h"
 #include "worker/optimizer/learning_rate.h"
 
 namespace paci {
 namespace {
 
 using ConstBytes = absl::Span<const std::byte>;
-using Numbers = absl::Span<const float>;
 
-// `tensor` is contiguous.
-Numbers NumbersOf(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+// Asked at once for what lies in memory of the host, so that the tensor may change afterwards; on a
+// device the answer is computed there. `tensor` is contiguous.
+Finite FiniteOf(const at::Tensor& tensor) {
+  if (tensor.is_cpu() && tensor.scalar_type() == at::kFloat) {
+    return [values = absl::MakeConstSpan(tensor.const_data_ptr<float>(),
+                                         static_cast<size_t>(tensor.numel()))] {
+      return IsFinite(values);
+    };
+  }
+  const at::NoGradGuard no_grad;
+  return [is_finite = at::isfinite(tensor).all()] { return is_finite.item<bool>(); };
 }
+
+// Losses of several micro-batches, without waiting for a device before the sum is needed.
+class LossSum {
+ public:
+  void Add(const at::Tensor& loss) {
+    if (loss.is_cpu()) {
+      sum_ += loss.item<double>();
+    } else if (on_device_.defined()) {
+      on_device_.add_(loss.detach());
+    } else {
+      on_device_ = loss.detach().to(at::kDouble);
+    }
+  }
+  double Take() {
+    if (on_device_.defined()) sum_ += std::exchange(on_device_, at::Tensor()).item<double>();
+    return std::exchange(sum_, 0.0);
+  }
+
+ private:
+  double sum_ = 0;
+  at::Tensor on_device_;
+};
 
 class TorchCompute final : public StageCompute {
  public:
-  TorchCompute(const v1::PrepareStage& command, std::unique_ptr<BatchSource> batches)
+  TorchCompute(const v1::PrepareStage& command, std::unique_ptr<BatchSource> batches,
+               at::Device device)
       : spec_(command.spec()),
+        device_(device),
+        options_(at::TensorOptions().device(device).dtype(ActivationType(spec_))),
         job_id_(command.key().job_id()),
         generation_(command.key().generation()),
         stage_(command.key().stage()),
         shape_{spec_.pipeline().micro_batch(), spec_.model().context(), spec_.model().hidden()},
-        batches_(std::move(batches)),
-        model_(spec_, command.assignments(static_cast<int>(stage_)).chunks()),
+        batches_(spec_, std::move(batches), device),
+        model_(spec_, command.assignments(static_cast<int>(stage_)).chunks(), device),
         parameters_(model_.parameters()),
         optimizer_(MakeOptimizer(spec_, parameters_)),
         schedule_(MakeSchedule(
             ScheduleConfigOf(spec_, static_cast<int64_t>(command.first_update())), stage_)),
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
-                                         at::kFloat)),
-        poison_(schedule_.get()),
-        sample_(parameters_) {}
+                                         options_.dtype(at::kFloat))),
+        poison_(schedule_.get(), /*asks_later=*/!device.is_cpu()),
+        sample_(parameters_),
+        clock_(device) {}
 
   absl::Status Prepare(int slots, int returns) override {
     return Guarded("buffers for slot 0..", slots - 1, [&] {
       const bool is_ring = model_.chunk_count() > 1;
       for (int i = 0; i < slots && (!schedule_->is_first() || is_ring); ++i) {
-        inputs_.push_back(at::zeros(shape_, at::kFloat).set_requires_grad(true));
+        inputs_.push_back(at::zeros(shape_, options_).set_requires_grad(true));
       }
       outputs_.resize(slots);
       for (size_t c = 0; c < model_.chunk_count(); ++c) {
@@ -67,7 +104,7 @@ class TorchCompute final : public StageCompute {
                                           schedule_->SplitsBackward()));
       }
       for (int i = 0; i < returns && (!schedule_->is_last() || is_ring); ++i) {
-        output_gradients_.push_back(at::zeros(shape_, at::kFloat));
+        output_gradients_.push_back(at::zeros(shape_, options_));
       }
       return absl::OkStatus();
     });
@@ -79,7 +116,8 @@ class TorchCompute final : public StageCompute {
     return count;
   }
   size_t activation_bytes() const override {
-    return sizeof(float) * static_cast<size_t>(shape_[0] * shape_[1] * shape_[2]);
+    return at::elementSize(ActivationType(spec_)) *
+           static_cast<size_t>(shape_[0] * shape_[1] * shape_[2]);
   }
   absl::Span<std::byte> Input(int slot) override { return BytesOf(inputs_[slot]); }
   absl::Span<std::byte> OutputGradient(int return_index) override {
@@ -89,7 +127,7 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<ConstBytes> Forward(Action action, int slot) override {
     const int64_t micro_batch = action.index;
     return Guarded("the forward of micro-batch ", micro_batch, [&]() -> absl::StatusOr<ConstBytes> {
-      const absl::StatusOr<at::Tensor> batch = BatchOf(action, &BatchSource::Training);
+      const absl::StatusOr<at::Tensor> batch = BatchOf(action, &TokenBatches::Training);
       if (!batch.ok()) return batch.status();
       StagePasses::Finish finish = [](const at::Tensor& output) { return output.contiguous(); };
       if (!schedule_->MakesFrame(action)) {
@@ -101,10 +139,10 @@ class TorchCompute final : public StageCompute {
         outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
                                                         micro_batch, finish);
       });
-      poison_.AfterForward(action, NumbersOf(outputs_[slot]),
-                           schedule_->TakesFrame(action) ? NumbersOf(inputs_[slot]) : Numbers());
+      poison_.AfterForward(action, FiniteOf(outputs_[slot]),
+                           schedule_->TakesFrame(action) ? FiniteOf(inputs_[slot]) : Finite());
       if (schedule_->MakesFrame(action)) return BytesOf(outputs_[slot]);
-      losses_ += std::exchange(outputs_[slot], at::Tensor()).item<double>();
+      losses_.Add(std::exchange(outputs_[slot], at::Tensor()));
       return ConstBytes();
     });
   }
@@ -114,16 +152,17 @@ class TorchCompute final : public StageCompute {
       outputs_[slot].reset();
       if (schedule_->MakesFrame(action)) inputs_[slot].mutable_grad().reset();
       if (schedule_->TakesFrame(action)) {
-        poison_.BeforeBackward(action, NumbersOf(output_gradients_[return_index]));
+        poison_.BeforeBackward(action, FiniteOf(output_gradients_[return_index]));
       }
       weights_->Backward(action.index, [&] {
         passes_[action.chunk]->Backward(
             slot, schedule_->TakesFrame(action) ? output_gradients_[return_index] : loss_gradient_);
       });
+      model_.SumGradients();
       if (!schedule_->MakesFrame(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
       at::Tensor& gradient = inputs_[slot].mutable_grad();
       gradient = gradient.contiguous();
-      poison_.AfterBackward(action, NumbersOf(gradient));
+      poison_.AfterBackward(action, FiniteOf(gradient));
       return absl::StatusOr<ConstBytes>(BytesOf(gradient));
     });
   }
@@ -131,6 +170,7 @@ class TorchCompute final : public StageCompute {
   absl::Status BackwardWeights(int64_t micro_batch, int slot) override {
     return Guarded("the weight half of the backward of micro-batch ", micro_batch, [&] {
       passes_.front()->BackwardWeights(slot);
+      model_.SumGradients();
       return absl::OkStatus();
     });
   }
@@ -142,7 +182,7 @@ class TorchCompute final : public StageCompute {
       result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update);
       std::vector<at::Tensor> gradients;
       gradients.reserve(parameters_.size());
-      for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
+      for (const Parameter& p : parameters_) gradients.push_back(p.gradient());
       result.gradient_norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
       result.is_skipped = !std::isfinite(result.gradient_norm);
       result.poison = poison_.Take(update, result.is_skipped);
@@ -150,13 +190,11 @@ class TorchCompute final : public StageCompute {
         if (result.is_skipped) return;
         Clip(gradients, result.gradient_norm);
         optimizer_->Step(result.learning_rate);
+        model_.TakeMasters();
         sample_.Read(parameters_);
       });
-      // Released, not zeroed: the next backward's first gradient takes their place.
-      for (const Parameter& p : parameters_) p.tensor.mutable_grad().reset();
-      if (schedule_->is_last()) {
-        result.loss = std::exchange(losses_, 0.0) / spec_.pipeline().accumulation();
-      }
+      DropGradients();
+      if (schedule_->is_last()) result.loss = losses_.Take() / spec_.pipeline().accumulation();
       return result;
     });
   }
@@ -164,19 +202,19 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<ConstBytes> Evaluate(Action action, int slot) override {
     return Guarded("validation micro-batch ", action.index, [&]() -> absl::StatusOr<ConstBytes> {
       const at::NoGradGuard no_grad;
-      const absl::StatusOr<at::Tensor> batch = BatchOf(action, &BatchSource::Validation);
+      const absl::StatusOr<at::Tensor> batch = BatchOf(action, &TokenBatches::Validation);
       if (!batch.ok()) return batch.status();
       const at::Tensor output =
           model_.Forward(InputOf(action, *batch, slot), std::nullopt, model_.chunk(action.chunk));
       if (schedule_->MakesFrame(action)) return Keep(output, slot);
-      evaluation_losses_ += CrossEntropy(output, TargetsOf(*batch)).item<double>();
+      evaluation_losses_.Add(CrossEntropy(output, TargetsOf(*batch)));
       ++evaluations_;
       return ConstBytes();
     });
   }
 
   double TakeEvaluationLoss() override {
-    return std::exchange(evaluation_losses_, 0.0) /
+    return evaluation_losses_.Take() /
            static_cast<double>(std::max<int64_t>(1, std::exchange(evaluations_, 0)));
   }
 
@@ -207,6 +245,14 @@ class TorchCompute final : public StageCompute {
   }
   // The same from a copy of this stage.
   absl::Status Load(const StateCopy& copy) { return OnLoaded(model_.Load(copy, State())); }
+
+  bool RunsAhead() const override { return !device_.is_cpu(); }
+  void BeginAction() override { clock_.Begin(); }
+  void EndAction() override { clock_.End(); }
+  std::vector<ActionTime> TakeTimes(bool all) override {
+    return all ? clock_.TakeAll() : clock_.Take();
+  }
+  uint64_t peak_device_bytes() const override { return PeakBytes(device_); }
 
   uint64_t policy_bytes() const override { return weights_->bytes(); }
 
@@ -242,11 +288,7 @@ class TorchCompute final : public StageCompute {
   template <typename Read>
   absl::StatusOr<at::Tensor> BatchOf(Action action, Read read) {
     if (schedule_->TakesFrame(action) && schedule_->MakesFrame(action)) return at::Tensor();
-    const absl::StatusOr<absl::Span<const int64_t>> ids = (batches_.get()->*read)(action.index);
-    if (!ids.ok()) return ids.status();
-    at::Tensor batch = at::empty({shape_[0], shape_[1] + 1}, at::kLong);
-    std::copy(ids->begin(), ids->end(), batch.data_ptr<int64_t>());
-    return batch;
+    return (batches_.*read)(action.index);
   }
   at::Tensor InputOf(Action action, const at::Tensor& batch, int slot) const {
     return schedule_->TakesFrame(action) ? inputs_[slot] : batch.narrow(1, 0, shape_[1]);
@@ -259,17 +301,26 @@ class TorchCompute final : public StageCompute {
     return BytesOf(outputs_[slot]);
   }
 
+  // Released, not zeroed: the next backward's first gradient takes their place. Sums stay.
+  void DropGradients() {
+    for (const Parameter& p : parameters_) {
+      p.sum.defined() ? (void)p.sum.zero_() : p.tensor.mutable_grad().reset();
+    }
+  }
+
   void Clip(std::vector<at::Tensor>& gradients, double norm) const {
     const double bound = spec_.optimizer().clip_norm();
     if (bound > 0 && norm > bound) at::_foreach_mul_(gradients, bound / norm);
   }
 
   const v1::JobSpec spec_;
+  const at::Device device_;
+  const at::TensorOptions options_;  // of activations
   const std::string job_id_;
   const uint64_t generation_;
   const int64_t stage_;
-  const std::vector<int64_t> shape_;            // of an activation: [micro_batch, context, hidden]
-  const std::unique_ptr<BatchSource> batches_;  // null in the middle
+  const std::vector<int64_t> shape_;  // of an activation: [micro_batch, context, hidden]
+  TokenBatches batches_;              // asked at the ends of the model only
   StageModel model_;
   const std::vector<Parameter> parameters_;
   const std::unique_ptr<Optimizer> optimizer_;
@@ -279,13 +330,14 @@ class TorchCompute final : public StageCompute {
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
   PoisonWatch poison_;
   SampledWeights sample_;
+  DeviceClock clock_;
   PartSnapshot snapshot_;
 
   std::vector<at::Tensor> inputs_;            // by slot
   std::vector<at::Tensor> outputs_;           // by slot, until it is sent
   std::vector<at::Tensor> output_gradients_;  // by return index
-  double losses_ = 0;                         // sum over the update's micro-batches
-  double evaluation_losses_ = 0;
+  LossSum losses_;                            // of the update's micro-batches
+  LossSum evaluation_losses_;
   int64_t evaluations_ = 0;
 };
 
@@ -293,7 +345,7 @@ class TorchCompute final : public StageCompute {
 
 absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::PrepareStage& command,
                                                                uint32_t threads,
-                                                               const StateCopy* state) {
+                                                               const StateCopy* state, int gpu) {
   const v1::JobSpec& spec = command.spec();
   const auto what = [&] {
     return absl::StrCat("stage ", command.key().stage(), " of job ", command.key().job_id(),
@@ -301,6 +353,8 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
   };
   return Guard(what, [&]() -> absl::StatusOr<std::unique_ptr<StageCompute>> {
     at::set_num_threads(static_cast<int>(threads));
+    const at::Device device = DeviceOf(gpu);
+    UseDevice(device, spec.pipeline().order() == v1::ORDER_STRICT);
     // Now, not after hours of training.
     if (!spec.checkpoint().dir().empty()) {
       const absl::Status tried = TryFolder(spec, command.key());
@@ -313,7 +367,7 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
       if (!opened.ok()) return opened.status();
       batches = *std::move(opened);
     }
-    auto compute = std::make_unique<TorchCompute>(command, std::move(batches));
+    auto compute = std::make_unique<TorchCompute>(command, std::move(batches), device);
     if (state != nullptr) {
       if (absl::Status loaded = compute->Load(*state); !loaded.ok()) return loaded;
     } else if (command.has_resume_from()) {

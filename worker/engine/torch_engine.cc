@@ -14,22 +14,25 @@ namespace {
 
 class TorchEngine final : public Engine {
  public:
-  TorchEngine(uint32_t threads, PathRoots roots) : threads_(threads), roots_(std::move(roots)) {}
+  TorchEngine(uint32_t threads, PathRoots roots, int gpu)
+      : threads_(threads), roots_(std::move(roots)), gpu_(gpu) {}
 
   absl::StatusOr<std::unique_ptr<StageCompute>> MakeCompute(const v1::PrepareStage& command,
                                                             const StateCopy* state) override {
     const v1::JobSpec& spec = command.spec();
     if (absl::Status confined = CheckConfined(command, roots_); !confined.ok()) return confined;
     if (spec.has_emulation()) return MakeEmulatedCompute(spec, command.key().stage());
-    if (spec.train().device() != "cpu") {
-      return absl::UnimplementedError(absl::StrCat(
-          "train.device: this worker computes on \"cpu\", not on \"", spec.train().device(), "\""));
+    const std::string device = gpu_ == kNoGpu ? "cpu" : "cuda";
+    if (spec.train().device() != device) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("train.device: this worker computes on \"", device, "\", not on \"",
+                       spec.train().device(), "\": see paci-worker --device"));
     }
-    return MakeTorchCompute(command, ThreadsOf(spec), state);
+    return MakeTorchCompute(command, ThreadsOf(spec), state, gpu_);
   }
 
   absl::StatusOr<v1::LayerCosts> MeasureLayers(const v1::JobSpec& spec) override {
-    return MeasureLayerCosts(spec, ThreadsOf(spec));
+    return MeasureLayerCosts(spec, ThreadsOf(spec), gpu_);
   }
 
   absl::Status CommitCheckpoint(const v1::JobSpec& spec,
@@ -52,12 +55,13 @@ class TorchEngine final : public Engine {
 
   const uint32_t threads_;
   const PathRoots roots_;
+  const int gpu_;
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads, PathRoots roots) {
-  return std::make_unique<TorchEngine>(threads, std::move(roots));
+std::unique_ptr<Engine> MakeTorchEngine(uint32_t threads, PathRoots roots, int gpu) {
+  return std::make_unique<TorchEngine>(threads, std::move(roots), gpu);
 }
 
 }  // namespace paci

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 
 #include <cmath>
 #include <limits>
@@ -36,7 +37,7 @@ class Initializer {
  private:
   at::Tensor Add(const std::string& name, at::Tensor tensor, bool decays) {
     tensor.set_requires_grad(true);
-    parameters_->push_back({absl::StrCat(prefix_, name), tensor, decays});
+    parameters_->emplace_back(absl::StrCat(prefix_, name), tensor, decays);
     return tensor;
   }
 
@@ -80,8 +81,9 @@ struct LayerNorm {
 // process share, which would make a stage's bits depend on its neighbours'.
 class Dropout {
  public:
-  Dropout(double probability, std::optional<uint64_t> seed) : probability_(probability) {
-    if (seed && probability > 0) generator_ = at::make_generator<at::CPUGeneratorImpl>(*seed);
+  Dropout(double probability, std::optional<uint64_t> seed, at::Device device)
+      : probability_(probability) {
+    if (seed && probability > 0) generator_ = MakeGenerator(*seed, device);
   }
 
   bool is_on() const { return generator_.has_value(); }
@@ -94,6 +96,12 @@ class Dropout {
   }
 
  private:
+  static at::Generator MakeGenerator(uint64_t seed, at::Device device) {
+    at::Generator generator = at::globalContext().defaultGenerator(device).clone();
+    generator.set_current_seed(seed);
+    return generator;
+  }
+
   const double probability_;
   std::optional<at::Generator> generator_;
 };
@@ -107,7 +115,7 @@ class Embedding final : public ModelUnit {
         positions_(make_.Matrix("wpe.weight", model.context(), model.hidden())) {}
 
   at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
-    Dropout dropout(dropout_, options.dropout_seed);
+    Dropout dropout(dropout_, options.dropout_seed, input.device());
     return dropout(at::embedding(tokens_, input) + positions_.narrow(0, 0, input.size(1)));
   }
 
@@ -133,7 +141,7 @@ class Block final : public ModelUnit {
                   ResidualDeviation(model)) {}
 
   at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
-    Dropout dropout(dropout_, options.dropout_seed);
+    Dropout dropout(dropout_, options.dropout_seed, input.device());
     DeferredGradients* const deferred = options.deferred;
     const at::Tensor qkv = qkv_(norm_1_(input), deferred);
     const at::Tensor x = input + dropout(projection_(Attention(qkv, dropout), deferred));
@@ -164,7 +172,7 @@ class Block final : public ModelUnit {
                                      Dropout& dropout) {
     const int64_t context = q.size(2);
     const at::Tensor future =
-        at::ones({context, context}, at::TensorOptions().dtype(at::kBool)).triu(1);
+        at::ones({context, context}, q.options().dtype(at::kBool).requires_grad(false)).triu(1);
     const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
     const at::Tensor scores = at::matmul(q, k.transpose(2, 3))
                                   .mul(scale)
@@ -202,6 +210,19 @@ class Head final : public ModelUnit {
 
 }  // namespace
 
+void ModelUnit::MoveTo(at::Device device, at::ScalarType type) {
+  for (Parameter& parameter : parameters_) {
+    parameter.master = parameter.master.to(device);
+    if (type == at::kFloat) {
+      parameter.tensor.set_data(parameter.master);
+      parameter.master = parameter.tensor.variable_data();
+    } else {
+      parameter.tensor.set_data(parameter.master.to(type));
+      parameter.sum = at::zeros_like(parameter.master);
+    }
+  }
+}
+
 uint32_t UnitCount(const v1::ModelSpec& model) { return model.layers() + 2; }
 
 std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, uint64_t seed) {
@@ -215,7 +236,7 @@ uint64_t MixSeed(uint64_t seed, uint64_t a, uint64_t b) {
 }
 
 at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets) {
-  return at::cross_entropy_loss(logits.flatten(0, 1), targets.flatten());
+  return at::cross_entropy_loss(logits.flatten(0, 1).to(at::kFloat), targets.flatten());
 }
 
 }  // namespace paci

@@ -5,7 +5,8 @@
 // that a stage is any contiguous range of them. A unit's weights depend on the job's seed and its
 // number only, and its arithmetic on its input only: where the row is cut changes no bit.
 //
-// LibTorch tensors, float32. worker/compute and worker/engine may depend on this room.
+// LibTorch tensors, made as float32 on the CPU. worker/compute and worker/engine may depend on this
+// room.
 
 #include <ATen/core/Tensor.h>
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "paci/v1/job.pb.h"
@@ -21,9 +23,18 @@
 namespace paci {
 
 struct Parameter {
+  Parameter(std::string name, const at::Tensor& tensor, bool decays)
+      : name(std::move(name)), tensor(tensor), decays(decays), master(tensor.variable_data()) {}
+
   std::string name;   // as nanoGPT's state dict has it, "transformer.h.0.attn.c_attn.weight"
   at::Tensor tensor;  // a leaf that requires a gradient
   bool decays;        // weight decay applies: matrices and embeddings, not biases and norms
+  at::Tensor master;  // float32, what optimizers step; `tensor`'s own storage if that is float32
+  // float32: where gradients of several backwards are summed; undefined: in `tensor` itself.
+  at::Tensor sum;
+
+  // Of an update.
+  const at::Tensor& gradient() const { return sum.defined() ? sum : tensor.grad(); }
 };
 
 // How a forward is to be done.
@@ -44,6 +55,8 @@ class ModelUnit {
   virtual at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) = 0;
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  // Moves the parameters, and makes them of `type`, float32 or BFloat16. Before the first forward.
+  void MoveTo(at::Device device, at::ScalarType type);
 
  protected:
   std::vector<Parameter> parameters_;

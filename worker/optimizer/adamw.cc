@@ -13,11 +13,11 @@ AdamW::AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parame
     const size_t index = parameter.decays ? 1 : 0;
     Group& group = groups_[index];
     position_.emplace_back(index, group.parameters.size());
-    group.parameters.push_back(parameter.tensor);
-    group.weights.push_back(parameter.tensor.variable_data());
+    group.parameters.push_back(parameter);
+    group.weights.push_back(parameter.master);
     group.exp_avg.push_back(at::zeros_like(group.weights.back()));
     group.exp_avg_sq.push_back(at::zeros_like(group.weights.back()));
-    group.step.push_back(at::zeros({}, at::kFloat));
+    group.step.push_back(at::zeros({}, parameter.master.options()));
   }
 }
 
@@ -34,7 +34,7 @@ void AdamW::Step(double learning_rate) {
 
 std::vector<at::Tensor> AdamW::Group::Gradients() const {
   std::vector<at::Tensor> gradients;
-  for (const at::Tensor& parameter : parameters) gradients.push_back(parameter.grad());
+  for (const Parameter& parameter : parameters) gradients.push_back(parameter.gradient());
   return gradients;
 }
 

@@ -23,8 +23,8 @@ class AdamW : public Optimizer {
   // Parameters that share a weight decay: one call of the kernel.
   struct Group {
     double weight_decay = 0;
-    std::vector<at::Tensor> parameters;
-    std::vector<at::Tensor> weights;  // their variable_data
+    std::vector<Parameter> parameters;
+    std::vector<at::Tensor> weights;  // their masters
     std::vector<at::Tensor> exp_avg;
     std::vector<at::Tensor> exp_avg_sq;
     std::vector<at::Tensor> step;

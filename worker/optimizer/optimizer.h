@@ -1,9 +1,9 @@
 #pragma once
 
 // The optimizers: each steps the weights of one stage from their accumulated gradients, and asks no
-// other stage. They write to `variable_data()` of a parameter, the same storage with a version
-// counter of its own, so that autograd lets a later backward of an earlier forward use the weights
-// as they are then (docs/decisions/in-place-step.md).
+// other stage. They write to the `master` of a parameter, its own storage with another version
+// counter or a copy of it, so that autograd lets a later backward of an earlier forward use the
+// weights as they are then (docs/decisions/in-place-step.md).
 
 #include <ATen/core/Tensor.h>
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,6 +14,13 @@
 #include "paci/v1/worker.pb.h"
 
 namespace paci {
+
+// What one action took on a device that works beside its host.
+struct ActionTime {
+  double begin_seconds = 0;  // since the first action began
+  double idle_seconds = 0;   // before it, with nothing to do
+  double seconds = 0;
+};
 
 // What the stage loop asks of the arithmetic of its stage: LibTorch layers, or the emulation of
 // them. Called only on the stage's thread, but for WriteSnapshot; the spans it hands out are also
@@ -84,6 +92,17 @@ class StageCompute {
 
   // Copies the same into `copy`. Not during a pass or a step.
   virtual absl::Status CopyState(int64_t update, StateCopy& copy) = 0;
+
+  // Whether calls return while the device still works. Then they are made between BeginAction and
+  // EndAction, and what the actions took is known later: TakeTimes says it of those that are over,
+  // each once, in order; with `all` it waits for the rest.
+  virtual bool RunsAhead() const { return false; }
+  virtual void BeginAction() {}
+  virtual void EndAction() {}
+  virtual std::vector<ActionTime> TakeTimes(bool /*all*/) { return {}; }
+
+  // The most memory that the stage has had on a device of its own; 0: it has none.
+  virtual uint64_t peak_device_bytes() const { return 0; }
 
   // Bytes that the weight policy holds beside the weights.
   virtual uint64_t policy_bytes() const { return 0; }

@@ -47,6 +47,7 @@ v1::SpanKind KindOfSent(FrameKind kind) {
     case FrameKind::kEvaluation:
       return v1::SPAN_KIND_SEND_EVALUATION;
     case FrameKind::kStateCopy:  // not of the pipeline
+    case FrameKind::kControl:
       break;
   }
   return v1::SPAN_KIND_UNSPECIFIED;
@@ -61,6 +62,7 @@ v1::SpanKind KindOfReceived(FrameKind kind) {
     case FrameKind::kEvaluation:
       return v1::SPAN_KIND_RECEIVE_EVALUATION;
     case FrameKind::kStateCopy:
+    case FrameKind::kControl:
       break;
   }
   return v1::SPAN_KIND_UNSPECIFIED;

@@ -56,9 +56,11 @@ class SpanRecorder {
     doing_.store(Pack(key), std::memory_order_release);
   }
   void Finish(const SpanKey& key, Clock::time_point begin, Clock::time_point end) {
-    doing_.store(0, std::memory_order_release);
+    Stop();
     Add(key, begin, end);
   }
+  // The same of what is no span, or is one only later.
+  void Stop() { doing_.store(0, std::memory_order_release); }
   // What the stage's thread has started and not finished, and since when; nullopt: it is between
   // two. Takes no lock.
   struct Doing {

@@ -32,6 +32,7 @@ StageLoop::StageLoop(std::unique_ptr<Schedule> schedule, StageCompute* compute,
       compute_(compute),
       monitor_(monitor),
       spans_(*monitor->spans()),
+      book_(compute, monitor),
       state_(schedule_->Begin()),
       slots_(SlotCount(*schedule_)),
       prepared_{state_.forwards, state_.evaluations},
@@ -77,26 +78,28 @@ void StageLoop::Resume() {
 absl::Status StageLoop::Run() {
   absl::Status status = RunSchedule();
   if (!status.ok()) CloseChannels(status);
-  Book(Activity::kOther);
+  book_.Settle();
+  book_.Book(Activity::kOther);
   if (state_.checkpoints > 0) {
-    spans_.Start(SpanOf(Action{ActionKind::kCheckpoint, state_.checkpoints - 1}), booked_);
+    spans_.Start(SpanOf(Action{ActionKind::kCheckpoint, state_.checkpoints - 1}), book_.booked());
   }
   checkpoints_.Await();
-  Book(Activity::kCheckpoint);
+  book_.Book(Activity::kCheckpoint);
   return status;
 }
 
 absl::Status StageLoop::RunSchedule() {
-  started_ = booked_ = Clock::now();
+  book_.Begin();
+  started_ = book_.booked();
   Replicate();
   for (;;) {
     absl::StatusOr<std::optional<Action>> action = AwaitAction();
     if (!action.ok()) return action.status();
     if (!action->has_value()) return absl::OkStatus();
-    Book(Activity::kOther);
-    spans_.Start(SpanOf(**action), booked_);
+    book_.Book(Activity::kOther);
+    spans_.Start(SpanOf(**action), book_.booked());
     if (absl::Status done = Perform(**action); !done.ok()) return done;
-    Book(ActivityOf((*action)->kind), SpanOf(**action));
+    book_.BookAction(ActivityOf((*action)->kind), SpanOf(**action));
     if ((*action)->kind == ActionKind::kStep) Replicate();
     if (absl::Status valid = schedule_->CheckInvariants(state_); !valid.ok()) return valid;
     monitor_->OnProgress(state_, /*is_held=*/false);
@@ -114,11 +117,11 @@ absl::StatusOr<std::optional<Action>> StageLoop::AwaitAction() {
       TakeArrivals(inbox_.Get());
       continue;
     }
-    Book(Activity::kOther);
+    book_.Book(Activity::kOther);
     monitor_->OnProgress(state_, decision.wait == Wait::kHold);
-    spans_.Start(SpanOf(decision.wait, Awaited(decision.wait)), booked_);
+    spans_.Start(SpanOf(decision.wait, Awaited(decision.wait)), book_.booked());
     TakeArrivals(inbox_.Wait());
-    Book(ActivityOf(decision.wait), SpanOf(decision.wait, Awaited(decision.wait)));
+    book_.Book(ActivityOf(decision.wait), SpanOf(decision.wait, Awaited(decision.wait)));
   }
 }
 
@@ -162,6 +165,14 @@ bool StageLoop::IsSendPending() const {
 }
 
 absl::Status StageLoop::Perform(Action action) {
+  if (!compute_->RunsAhead()) return Do(action);
+  compute_->BeginAction();
+  absl::Status done = Do(action);
+  compute_->EndAction();
+  return done;
+}
+
+absl::Status StageLoop::Do(Action action) {
   switch (action.kind) {
     case ActionKind::kForward:
       return Forward(action);
@@ -234,7 +245,7 @@ absl::Status StageLoop::Step(int64_t update) {
   schedule_->Finish({ActionKind::kStep, update}, state_);
   monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped,
                    result->poison);
-  monitor_->OnPolicyBytes(compute_->policy_bytes());
+  monitor_->OnMemory(compute_->policy_bytes(), compute_->peak_device_bytes());
   CountBytes();
   if (schedule_->is_last()) {
     v1::MetricPoint point = PointNow();
@@ -271,14 +282,15 @@ absl::Status StageLoop::Checkpoint() {
 void StageLoop::Replicate() {
   if (replicator_ == nullptr) return;
   replicator_->AfterUpdate(state_.updates);
-  Book(Activity::kCheckpoint);
+  book_.Book(Activity::kCheckpoint);
 }
 
 v1::MetricPoint StageLoop::PointNow() const {
   v1::MetricPoint point;
   point.set_update(state_.updates);
   *point.mutable_time() = ToTimestamp(absl::Now());
-  point.set_elapsed_seconds(std::chrono::duration<double>(Clock::now() - started_).count());
+  point.set_elapsed_seconds(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count());
   return point;
 }
 
@@ -373,18 +385,6 @@ std::optional<Action> StageLoop::Awaited(Wait wait) const {
     default:
       return std::nullopt;
   }
-}
-
-void StageLoop::Book(Activity activity, const SpanKey& key) {
-  const Clock::time_point began = booked_;
-  Book(activity);
-  spans_.Finish(key, began, booked_);
-}
-
-void StageLoop::Book(Activity activity) {
-  const Clock::time_point now = Clock::now();
-  monitor_->OnActivity(activity, absl::FromChrono(now - booked_));
-  booked_ = now;
 }
 
 }  // namespace paci

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "common/schedule/schedule.h"
 #include "common/transport/channel.h"
+#include "worker/stage/activity_book.h"
 #include "worker/stage/checkpoint_writer.h"
 #include "worker/stage/compute.h"
 #include "worker/stage/inbox.h"
@@ -61,8 +62,6 @@ class StageLoop {
   void Resume();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   absl::Status RunSchedule();
   // Waits until there is something to do. nullopt: finished.
   absl::StatusOr<std::optional<Action>> AwaitAction();
@@ -72,6 +71,7 @@ class StageLoop {
   // The first stage's forward against a hold that came in the meantime.
   bool MayBegin(Action action);
   absl::Status Perform(Action action);
+  absl::Status Do(Action action);
   absl::Status Forward(Action action);
   absl::Status Backward(Action action);
   absl::Status BackwardWeights(int64_t micro_batch);
@@ -92,10 +92,6 @@ class StageLoop {
   // So that the neighbours learn at once of a failure here.
   void CloseChannels(const absl::Status& reason);
   v1::MetricPoint PointNow() const;
-  // Books the time since the last call to `activity`.
-  void Book(Activity activity);
-  // The same, for what a trace shows as a span.
-  void Book(Activity activity, const SpanKey& key);
   // What of `wait` is awaited.
   std::optional<Action> Awaited(Wait wait) const;
 
@@ -103,6 +99,7 @@ class StageLoop {
   StageCompute* const compute_;
   StageMonitor* const monitor_;
   SpanRecorder& spans_;
+  ActivityBook book_;
   Inbox inbox_;
 
   // The rest is touched by the thread of Run only.
@@ -132,8 +129,7 @@ class StageLoop {
   VersionTracker versions_;
   CheckpointWriter checkpoints_;
   const std::unique_ptr<Replicator> replicator_;
-  Clock::time_point started_;
-  Clock::time_point booked_;
+  std::chrono::steady_clock::time_point started_;
 
   // Last: destroyed first, so that no callback outlives what it touches.
   StageChannels channels_;

@@ -106,9 +106,10 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   if (!poison.empty()) status_.set_poison(poison);
 }
 
-void StageMonitor::OnPolicyBytes(uint64_t bytes) {
+void StageMonitor::OnMemory(uint64_t policy_bytes, uint64_t peak_device_bytes) {
   absl::MutexLock lock(&mutex_);
-  status_.set_policy_bytes(std::max<uint64_t>(status_.policy_bytes(), bytes));
+  status_.set_policy_bytes(std::max<uint64_t>(status_.policy_bytes(), policy_bytes));
+  status_.set_peak_device_bytes(peak_device_bytes);
 }
 
 void StageMonitor::OnBytes(uint64_t sent, uint64_t received) {

@@ -89,6 +89,11 @@ class InprocSender final : public SendChannel {
     io_->RunAndWait([&] { pipe_->CloseSender(reason); });
   }
   ChannelStats stats() const override { return {pipe_->frames, pipe_->payload_bytes}; }
+  absl::Status status() const override {
+    absl::Status status;
+    io_->RunAndWait([&] { status = pipe_->sender_closed; });
+    return status;
+  }
 
  private:
   const std::shared_ptr<Pipe> pipe_;
@@ -113,6 +118,11 @@ class InprocReceiver final : public ReceiveChannel {
     io_->RunAndWait([&] { pipe_->CloseReceiver(reason); });
   }
   ChannelStats stats() const override { return {pipe_->frames, pipe_->payload_bytes}; }
+  absl::Status status() const override {
+    absl::Status status;
+    io_->RunAndWait([&] { status = pipe_->receiver_closed; });
+    return status;
+  }
 
  private:
   const std::shared_ptr<Pipe> pipe_;

@@ -63,6 +63,7 @@ class Connection {
         absl::StrCat("lost the peer ", peer_, " of the link of ", ToString(link_), ": ", why)));
   }
   ChannelStats stats() const { return {frames_, payload_bytes_}; }
+  const absl::Status& closed() const { return closed_; }
 
  protected:
   virtual void FinishAll(const absl::Status& status) = 0;
@@ -300,6 +301,11 @@ class Handle : public Base {
     io_->RunAndWait([&] { wire_->Close(reason); });
   }
   ChannelStats stats() const override { return wire_->stats(); }
+  absl::Status status() const override {
+    absl::Status status;
+    io_->RunAndWait([&] { status = wire_->closed(); });
+    return status;
+  }
 
  protected:
   void Add(FrameTag tag, Span bytes, TransferDone done) {
