@@ -322,6 +322,26 @@ TEST_F(ServiceTest, AStatusPageIsServedBesideTheMetrics) {
   }
 }
 
+TEST_F(ServiceTest, SubmissionsHaveARateAndRepeatedOnesAreNone) {
+  server_.reset();
+  ServerOptions options = Options();
+  options.controller.submissions_at_once = 2;
+  options.controller.submissions_per_second = 0.001;
+  Start(options);
+  Submit(SmallSpec("a", 2, 3), "first");
+  Submit(SmallSpec("b", 2, 3), "second");
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = SmallSpec("c", 2, 3);
+  request.set_request_id("third");
+  const grpc::Status refused = TrySubmit(request);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(
+      refused.error_message(),
+      HasSubstr("more than 2 jobs were submitted at once, and after that 0.001 a second are "
+                "taken; try again in 16m"));
+  EXPECT_EQ(Submit(SmallSpec("a", 2, 3), "first").id(), "a-1");
+}
+
 TEST_F(ServiceTest, WatchersHaveALimit) {
   const std::string id = Submit(SmallSpec("a", 2, 3)).id();
   std::vector<std::unique_ptr<Watch>> watches;
