@@ -293,7 +293,7 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
   EXPECT_EQ(server_->metrics_address(), "");
   server_.reset();
   ServerOptions options = Options();
-  options.metrics = "127.0.0.1:0";
+  options.metrics.listen = "127.0.0.1:0";
   Start(options);
   Submit(SmallSpec("a", 2, 3));
   const std::string answer = HttpGet(server_->metrics_address(), "/metrics");
@@ -305,7 +305,7 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
 TEST_F(ServiceTest, AStatusPageIsServedBesideTheMetrics) {
   server_.reset();
   ServerOptions options = Options();
-  options.metrics = "127.0.0.1:0";
+  options.metrics.listen = "127.0.0.1:0";
   Start(options);
   const std::string id = Submit(SmallSpec("a", 2, 3)).id();
   const auto get = [&](const std::string& path) {
@@ -346,9 +346,12 @@ TEST_F(ServiceTest, WatchersHaveALimit) {
   const std::string id = Submit(SmallSpec("a", 2, 3)).id();
   std::vector<std::unique_ptr<Watch>> watches;
   watches.reserve(1024);
+  std::vector<std::unique_ptr<v1::JobService::Stub>> stubs;
   v1::Job job;
   for (int i = 0; i < 1024; ++i) {
-    watches.push_back(std::make_unique<Watch>(*jobs_, id, 0));
+    // A connection has no more than 128 calls.
+    if (i % 128 == 0) stubs.push_back(v1::JobService::NewStub(Dial(server_->rpc_address())));
+    watches.push_back(std::make_unique<Watch>(*stubs.back(), id, 0));
   }
   for (const auto& watch : watches) ASSERT_TRUE(watch->reader->Read(&job));
   Watch one_too_many(*jobs_, id, 0);
