@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 name=${1:-}
 [ $# -gt 0 ] && shift
 case "$name" in
-  pipeline | emulated | convergence | schedules | scaling | checkpoints | recovery | fast_recovery | gpu)
+  pipeline | emulated | convergence | schedules | scaling | checkpoints | recovery | fast_recovery | attack | gpu)
     [ -n "${PACI_BIN:-}" ] || ./run build --quiet paci-coordinator paci-worker pacictl
     if [ "$name" = pipeline ] || [ "$name" = recovery ]; then bench/peers/setup.sh; fi
     exec python3 "bench/$name.py" "$@" ;;
@@ -20,6 +20,6 @@ case "$name" in
     exec "build/bench/${name}_bench" "$@" ;;
   *)
     echo "bench: no bench is called \"$name\"; there are: pipeline, emulated, schedules, convergence, scaling," \
-      "checkpoints, recovery, fast_recovery, gpu, plots, transport, simulator" >&2
+      "checkpoints, recovery, fast_recovery, attack, gpu, plots, transport, simulator" >&2
     exit 2 ;;
 esac

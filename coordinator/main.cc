@@ -24,7 +24,7 @@ namespace {
 struct Flags {
   std::string listen = "127.0.0.1:7070";
   std::string store = "paci.db";
-  std::string metrics;
+  MetricsOptions metrics;
   std::string port_file;
   SecurityOptions security;
   std::string token_file;
@@ -43,7 +43,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--store", flags.store, "file of jobs, events and curves; made if it is not there")
       ->capture_default_str();
-  app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
+  AddMetricsFlags(app, flags.metrics);
   app.add_option("--port-file", flags.port_file,
                  "written once everything listens: lines rpc=HOST:PORT and metrics=HOST:PORT");
   AddSecurityFlags(app, flags.security);
@@ -101,6 +101,7 @@ absl::Status RunCoordinator(const Flags& flags, const sigset_t& signals) {
   options.metrics = flags.metrics;
   options.store = flags.store;
   options.credentials = *credentials;
+  options.guests = GuestLimits::For(RaiseDescriptorLimit());
   options.controller.lease = absl::Seconds(flags.lease_seconds);
   options.controller.report_interval = absl::Seconds(flags.report_interval_seconds);
   options.controller.make_secret = RandomSecret;

@@ -77,7 +77,8 @@ case "${1:-all}" in
   fuzz) fuzz "${2:-}" ;;
   deploy)
     ./run build --quiet paci-coordinator paci-worker pacictl
-    python3 tests/deploy/compose_test.py
+    shift
+    python3 tests/deploy/compose_test.py "$@"
     ;;
   helm)
     scripts/install.sh $(cat tests/helm/packages.txt)

@@ -23,10 +23,10 @@
 #include "common/rpc/health_server.h"
 #include "common/rpc/version.h"
 #include "common/telemetry/log.h"
-#include "common/telemetry/metrics_server.h"
 #include "common/transport/device/staged_transport.h"
 #include "common/transport/nccl/nccl_transport.h"
 #include "common/transport/tcp/tcp_transport.h"
+#include "common/web/metrics_server.h"
 #include "worker/agent/agent.h"
 #include "worker/compute/torch_compute.h"
 #include "worker/device/torch_cuda.h"
@@ -45,7 +45,7 @@ struct Flags {
   std::string name = DefaultWorkerName();
   std::string data_listen = "127.0.0.1:0";
   std::string data_advertise;
-  std::string metrics;
+  MetricsOptions metrics;
   std::string health;
   uint32_t threads = 0;
   std::string device = "cpu";
@@ -74,7 +74,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--root", flags.roots,
                  "folder below which the files of jobs lie; again for another; none: anywhere")
       ->allow_extra_args(false);
-  app.add_option("--metrics", flags.metrics, "HOST:PORT of /metrics; empty: none");
+  AddMetricsFlags(app, flags.metrics);
   app.add_option("--health", flags.health,
                  "HOST:PORT of the standard gRPC health service; empty: none");
   app.add_option("--threads", flags.threads,
@@ -232,13 +232,14 @@ absl::Status RunWorker(const Flags& flags, const sigset_t& signals) {
   }
   const auto credentials = MakeChannelCredentials(flags.security, flags.coordinator, /*token=*/"");
   if (!credentials.ok()) return credentials.status();
+  RaiseDescriptorLimit();
   TcpOptions tcp;
   tcp.listen = flags.data_listen;
   tcp.advertise_host = flags.data_advertise;
   auto transport = ListenTcp(tcp);
   if (!transport.ok()) return transport.status();
   std::unique_ptr<MetricsServer> metrics;
-  if (!flags.metrics.empty()) {
+  if (!flags.metrics.listen.empty()) {
     auto started = MetricsServer::Start(flags.metrics);
     if (!started.ok()) return started.status();
     metrics = *std::move(started);

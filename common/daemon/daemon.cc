@@ -1,6 +1,7 @@
 #include "common/daemon/daemon.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 
@@ -12,6 +13,15 @@ sigset_t BlockSignals() {
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
+}
+
+uint64_t RaiseDescriptorLimit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
 }
 
 int RunDaemon(const std::string& name, CLI::App& app, int argc, char** argv,
@@ -36,6 +46,15 @@ void AddSecurityFlags(CLI::App& app, SecurityOptions& options) {
       "--insecure", options.is_insecure,
       "neither encrypt connections nor ask who calls: for a network whose every machine is "
       "trusted");
+}
+
+void AddMetricsFlags(CLI::App& app, MetricsOptions& options) {
+  app.add_option("--metrics", options.listen, "HOST:PORT of /metrics; empty: none");
+  app.add_option("--metrics-tls-cert", options.certificate,
+                 "certificate of --metrics, which is HTTPS then");
+  app.add_option("--metrics-tls-key", options.key, "its key");
+  app.add_option("--metrics-token-file", options.tokens,
+                 "hashes of the tokens one of which readers of --metrics must have; empty: none");
 }
 
 }  // namespace paci

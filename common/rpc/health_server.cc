@@ -1,9 +1,7 @@
 #include "common/rpc/health_server.h"
 
 #include "absl/memory/memory.h"
-#include "common/rpc/address.h"
 #include "common/rpc/deadline.h"
-#include "common/rpc/port_check.h"
 
 namespace paci {
 namespace {
@@ -12,27 +10,32 @@ using grpc::health::v1::HealthCheckResponse;
 
 // A request is the name of a service.
 constexpr int kMaxRequestBytes = 4096;
+// Whoever probes a process is one or two.
+constexpr GuestLimits kGuests = {64, 32};
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HealthServer>> HealthServer::Start(const std::string& address) {
-  absl::StatusOr<HostPort> listen = ParseHostPort(address);
+  const absl::StatusOr<HostPort> listen = ParseHostPort(address);
   if (!listen.ok()) return listen.status();
-  auto health = absl::WrapUnique(new HealthServer());
+  absl::StatusOr<std::unique_ptr<Door>> door = Door::Open(*listen, kGuests);
+  if (!door.ok()) return door.status();
+  auto health = absl::WrapUnique(new HealthServer(*std::move(door)));
   grpc::ServerBuilder builder;
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  int port = 0;
-  builder.AddListeningPort(ToString(*listen), grpc::InsecureServerCredentials(), &port);
+  health->door_->AddTo(builder, grpc::InsecureServerCredentials());
   builder.RegisterService(health.get());
   health->server_ = builder.BuildAndStart();
-  if (health->server_ == nullptr || port == 0) return WhyNotListening(*listen);
-  listen->port = static_cast<uint16_t>(port);
-  health->address_ = ToString(*listen);
+  if (health->server_ == nullptr) return absl::InternalError("the health service cannot start");
+  health->door_->Admit();
   return health;
 }
 
+HealthServer::HealthServer(std::unique_ptr<Door> door)
+    : door_(std::move(door)), address_(ToString(door_->address())) {}
+
 HealthServer::~HealthServer() {
+  door_.reset();
   if (server_ != nullptr) server_->Shutdown(DeadlineIn(absl::ZeroDuration()));
 }
 

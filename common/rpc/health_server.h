@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "common/rpc/door.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 
 namespace paci {
@@ -28,7 +29,7 @@ class HealthServer : private grpc::health::v1::Health::Service {
   const std::string& address() const { return address_; }
 
  private:
-  HealthServer() = default;
+  explicit HealthServer(std::unique_ptr<Door> door);
 
   grpc::Status Check(grpc::ServerContext* context,
                      const grpc::health::v1::HealthCheckRequest* request,
@@ -36,7 +37,8 @@ class HealthServer : private grpc::health::v1::Health::Service {
 
   absl::Mutex mutex_;
   std::map<std::string, bool> serving_ ABSL_GUARDED_BY(mutex_) = {{"", true}};
-  std::string address_;
+  std::unique_ptr<Door> door_;
+  const std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };
 

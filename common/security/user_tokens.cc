@@ -2,7 +2,6 @@
 
 #include <openssl/sha.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -94,16 +93,6 @@ std::string TokenLine(const TokenOwner& owner, absl::string_view token) {
   return absl::StrCat(owner.name, " ", ToString(owner.role), " ", HashOfToken(token));
 }
 
-absl::StatusOr<UserTokens::Stamp> UserTokens::StampOf(const std::string& path) {
-  struct stat found {};
-  if (stat(path.c_str(), &found) != 0) {
-    return absl::NotFoundError(
-        absl::StrCat("the token file ", path, " cannot be read: ", std::strerror(errno)));
-  }
-  return Stamp{found.st_mtim.tv_sec * 1'000'000'000 + found.st_mtim.tv_nsec,
-               static_cast<int64_t>(found.st_ino), found.st_size};
-}
-
 absl::StatusOr<std::unique_ptr<UserTokens>> UserTokens::Open(const std::string& path) {
   std::unique_ptr<UserTokens> file(new UserTokens(path));
   absl::MutexLock lock(&file->mutex_);
@@ -112,8 +101,11 @@ absl::StatusOr<std::unique_ptr<UserTokens>> UserTokens::Open(const std::string& 
 }
 
 absl::Status UserTokens::Read() {
-  const absl::StatusOr<Stamp> stamp = StampOf(path_);
-  if (!stamp.ok()) return stamp.status();
+  const std::optional<FileStamp> stamp = StampOf(path_);
+  if (!stamp) {
+    return absl::NotFoundError(
+        absl::StrCat("the token file ", path_, " cannot be read: ", std::strerror(errno)));
+  }
   if (*stamp == stamp_) return absl::OkStatus();
   // Once for each change, whatever comes of it.
   stamp_ = *stamp;

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/security/access.h"
+#include "common/security/file_stamp.h"
 
 namespace paci {
 
@@ -42,22 +43,13 @@ class UserTokens {
   std::optional<TokenOwner> Find(absl::string_view token, absl::Time now);
 
  private:
-  // When and what a file was: a change of either is a change of the file.
-  struct Stamp {
-    int64_t modified_nanos = 0;
-    int64_t inode = 0;
-    int64_t size = 0;
-    bool operator==(const Stamp&) const = default;
-  };
-
   explicit UserTokens(std::string path) : path_(std::move(path)) {}
   absl::Status Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static absl::StatusOr<Stamp> StampOf(const std::string& path);
 
   const std::string path_;
   absl::Mutex mutex_;
   TokenOwners owners_ ABSL_GUARDED_BY(mutex_);
-  Stamp stamp_ ABSL_GUARDED_BY(mutex_);
+  FileStamp stamp_ ABSL_GUARDED_BY(mutex_);
   absl::Time looked_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 

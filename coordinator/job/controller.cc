@@ -16,6 +16,7 @@ namespace paci {
 
 Controller::Controller(ControllerOptions options, StoreContents contents, absl::Time now)
     : options_(std::move(options)),
+      submissions_(options_.submissions_at_once, options_.submissions_per_second),
       tracing_(options_.tracing),
       next_job_number_(contents.next_job_number),
       next_event_sequence_(contents.next_event_sequence),
@@ -142,6 +143,12 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
     return absl::ResourceExhaustedError(
         absl::StrCat("the store holds ", jobs_.size(),
                      " jobs, which is its limit; delete jobs that have ended"));
+  }
+  if (const std::optional<absl::Duration> wait = submissions_.Take(now)) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "more than ", options_.submissions_at_once, " jobs were submitted at once, and after that ",
+        options_.submissions_per_second, " a second are taken; try again in ",
+        absl::FormatDuration(absl::Ceil(*wait, absl::Milliseconds(10)))));
   }
   const uint64_t number = next_job_number_++;
   const std::string id = absl::StrCat(request.spec().name(), "-", number);

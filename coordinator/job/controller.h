@@ -14,6 +14,7 @@
 #include "coordinator/job/job_machine.h"
 #include "coordinator/job/next_command.h"
 #include "coordinator/job/queue.h"
+#include "coordinator/job/rate_limit.h"
 #include "coordinator/job/records.h"
 #include "coordinator/job/recovery.h"
 #include "coordinator/job/registry.h"
@@ -41,7 +42,9 @@ struct ControllerOptions {
   absl::Duration tick = absl::Milliseconds(100);
   CommandDeadlines commands;
   TracingOptions tracing;
-  size_t max_jobs = 5000;       // in the store; a list of them fits into one message
+  size_t max_jobs = 5000;            // in the store; a list of them fits into one message
+  double submissions_at_once = 200;  // new jobs; after that
+  double submissions_per_second = 5;
   size_t max_workers = 4096;    // known
   size_t max_generations = 64;  // Generate calls that wait
   // Makes the secret of a generation of a job: unpredictable, except in tests.
@@ -233,6 +236,7 @@ class Controller {
   std::function<uint64_t(const std::string&, v1::Command)> SenderOfTraces(absl::Time now);
 
   const ControllerOptions options_;
+  RateLimit submissions_;
   std::map<std::string, JobRecord> jobs_;              // by id
   std::map<uint64_t, std::string> job_order_;          // number -> id
   std::map<std::string, std::string> job_of_request_;  // request id -> job id

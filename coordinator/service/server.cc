@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/rpc/address.h"
 #include "common/rpc/deadline.h"
-#include "common/rpc/port_check.h"
+#include "common/telemetry/log.h"
 #include "coordinator/service/status_pages.h"
 
 namespace paci {
@@ -19,8 +19,6 @@ namespace {
 constexpr absl::Duration kEndPatience = absl::Milliseconds(100);
 
 void SetLimits(grpc::ServerBuilder& builder) {
-  // Two coordinators on one port would each get some of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // Workers ask every 5 s whether the coordinator is there.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -56,23 +54,28 @@ Server::Server(const ServerOptions& options, Controller controller, std::unique_
 absl::Status Server::Listen(const ServerOptions& options) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  const HostPort address = *ParseHostPort(options.listen);
+  absl::StatusOr<std::unique_ptr<Door>> door =
+      Door::Open(*ParseHostPort(options.listen), options.guests);
+  if (!door.ok()) return door.status();
+  door_ = *std::move(door);
   grpc::ServerBuilder builder;
   SetLimits(builder);
-  int port = 0;
-  builder.AddListeningPort(ToString(address), options.credentials, &port);
+  door_->AddTo(builder, options.credentials);
   builder.RegisterService(&worker_service_);
   builder.RegisterService(&job_service_);
   builder.RegisterService(&cluster_service_);
   grpc_ = builder.BuildAndStart();
-  if (grpc_ == nullptr || port == 0) return WhyNotListening(address);
-  rpc_address_ = ToString(HostPort{address.host, static_cast<uint16_t>(port)});
+  if (grpc_ == nullptr) return absl::InternalError("the gRPC server cannot start");
+  rpc_address_ = ToString(door_->address());
   for (const char* name :
        {v1::JobService::service_full_name(), v1::ClusterService::service_full_name(),
         v1::WorkerService::service_full_name()}) {
     grpc_->GetHealthCheckService()->SetServingStatus(name, true);
   }
-  if (options.metrics.empty()) return absl::OkStatus();
+  door_->Admit([](const absl::Status& why) {
+    LogWarning("connections are refused", {{"why", std::string(why.message())}});
+  });
+  if (options.metrics.listen.empty()) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<MetricsServer>> metrics = MetricsServer::Start(options.metrics);
   if (!metrics.ok()) return metrics.status();
   metrics_ = *std::move(metrics);
@@ -85,6 +88,7 @@ absl::Status Server::Listen(const ServerOptions& options) {
 
 Server::~Server() {
   if (grpc_ == nullptr) return;
+  door_.reset();
   const absl::Status reason = absl::UnavailableError("the coordinator is ending");
   streams_.CloseAll(reason);
   watchers_.Close(reason);

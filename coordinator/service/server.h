@@ -7,7 +7,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/telemetry/metrics_server.h"
+#include "common/rpc/door.h"
+#include "common/web/metrics_server.h"
 #include "coordinator/job/controller.h"
 #include "coordinator/service/cluster_service.h"
 #include "coordinator/service/core.h"
@@ -22,11 +23,12 @@
 namespace paci {
 
 struct ServerOptions {
-  std::string listen;   // HOST:PORT; port 0 takes a free one
-  std::string metrics;  // HOST:PORT of /metrics; empty: none
-  std::string store;    // file
+  std::string listen;      // HOST:PORT; port 0 takes a free one
+  std::string store;       // file
+  MetricsOptions metrics;  // an empty `listen`: none
   // Of `listen`; by default everybody may do everything.
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  GuestLimits guests;  // of `listen`
   ControllerOptions controller;
   // The store cannot be written any more: the process is to end. On the core's thread.
   std::function<void(const absl::Status& why)> on_fatal;
@@ -63,6 +65,7 @@ class Server {
   JobServiceImpl job_service_;
   ClusterServiceImpl cluster_service_;
   std::string rpc_address_;
+  std::unique_ptr<Door> door_;
   std::unique_ptr<grpc::Server> grpc_;
   std::shared_ptr<MetricsCollector> collector_;
   std::unique_ptr<MetricsServer> metrics_;

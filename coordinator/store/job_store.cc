@@ -1,5 +1,6 @@
 #include "coordinator/store/job_store.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/memory/memory.h"
@@ -179,6 +180,20 @@ absl::Status JobStore::WriteEvents(const std::vector<v1::Event>& events) {
     insert->Bind(1, event.sequence()).BindText(2, event.job_id()).BindText(3, event.type());
     insert->BindText(4, event.reason()).Bind(5, event.SerializeAsString());
     if (absl::Status status = insert->Run(); !status.ok()) return status;
+  }
+  return ForgetOldEvents(events);
+}
+
+absl::Status JobStore::ForgetOldEvents(const std::vector<v1::Event>& written) {
+  std::set<std::string> job_ids;
+  for (const v1::Event& event : written) job_ids.insert(event.job_id());
+  absl::StatusOr<Statement> remove = database_.Prepare(
+      "DELETE FROM events WHERE job_id = ?1 AND sequence <= (SELECT sequence FROM events "
+      "WHERE job_id = ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?2)");
+  if (!remove.ok()) return remove.status();
+  for (const std::string& id : job_ids) {
+    const absl::Status status = remove->BindText(1, id).Bind(2, uint64_t{kMaxEvents}).Run();
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }

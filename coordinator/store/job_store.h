@@ -20,6 +20,8 @@ namespace paci {
 // Single-threaded. Errors name the file.
 class JobStore {
  public:
+  static constexpr size_t kMaxEvents = 10'000;
+
   // Makes the file if it is not there. FAILED_PRECONDITION: another coordinator uses it, it cannot
   // be written, it is of a newer version, or of something else. DATA_LOSS: it is damaged or no
   // database.
@@ -27,7 +29,8 @@ class JobStore {
 
   absl::StatusOr<StoreContents> Load();
 
-  // One transaction, durable when this returns OK. After an error nothing of it is in the store.
+  // One transaction, durable when this returns OK. After an error nothing of it is in the store. Of
+  // a job's events the newest kMaxEvents are kept.
   absl::Status Apply(const StoreWrites& writes);
 
   // Of a job, with a larger sequence, oldest first, at most `limit`.
@@ -51,6 +54,7 @@ class JobStore {
   absl::Status CheckSchema();
   absl::Status ApplyInTransaction(const StoreWrites& writes);
   absl::Status WriteEvents(const std::vector<v1::Event>& events);
+  absl::Status ForgetOldEvents(const std::vector<v1::Event>& written);
   absl::Status WriteJobs(const std::vector<StoredJob>& jobs);
   absl::Status Cut(const std::vector<CutPoints>& cuts);
   absl::Status WritePoints(const std::vector<StoredPoint>& points);

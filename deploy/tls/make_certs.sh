@@ -2,12 +2,13 @@
 # Makes a certificate authority and what a cluster needs of it, for development and for sites without an authority of
 # their own:
 #   deploy/tls/make_certs.sh DIR [HOST...]
-# DIR gets ca.pem, coordinator.pem and worker.pem with their keys (*.key, readable by their owner only), and admin.pem.
+# DIR gets ca.pem, and with their keys (*.key, readable by their owner only) coordinator.pem, worker.pem, admin.pem and
+# metrics.pem. The last is of nobody in particular, for the --metrics of workers: its name is paci-metrics.
 # HOST: names or addresses by which the coordinator is dialled; localhost, 127.0.0.1 and ::1 are always among them.
 # The authority's key stays in DIR/ca.key: whoever has it can be anybody. Run again, it makes new certificates of the
 # same authority, which daemons take up by themselves. A certificate says its owner's role in a URI, spiffe://paci/ROLE.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,9s/^# \?//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,10s/^# \?//p' "$0" >&2; exit 2; }
 dir=$1
 shift
 mkdir -p "$dir"
@@ -46,5 +47,6 @@ make_certificate() {
 make_certificate coordinator "$names"
 make_certificate worker "URI:spiffe://paci/worker"
 make_certificate admin "URI:spiffe://paci/admin"
+make_certificate metrics "DNS:paci-metrics"
 chmod 644 "$dir"/*.pem
 rm -f "$dir"/ca.srl

@@ -1,7 +1,7 @@
 """deploy/compose for real: images, four workers, a job that loses workers, Prometheus; nothing is left behind.
 
-usage: compose_test.py, with the binaries in build/bin; `./run test deploy` does both. It starts dockerd, and stops it
-again, where none runs.
+usage: compose_test.py [--tls], with the binaries in build/bin; `./run test deploy [--tls]` does both. It starts
+dockerd, and stops it again, where none runs. --tls: with compose.tls.yaml, and certificates and tokens of its own.
 """
 import contextlib
 import csv
@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -26,6 +27,10 @@ SERVICES = ["coordinator", "worker", "prometheus"]
 # How long one thing, and all of it, may take, in seconds; nothing is expected to.
 PATIENCE = 300
 LIMIT = 2400
+WITH_TLS = "--tls" in sys.argv[1:]
+TLS = pathlib.Path(tempfile.mkdtemp(prefix="paci-deploy-")) if WITH_TLS else None
+if WITH_TLS:
+    SETTINGS.append("pipeline.data_tls=true")
 ENVIRONMENT = {
     **os.environ,
     "COMPOSE_PROJECT_NAME": PROJECT,
@@ -33,6 +38,7 @@ ENVIRONMENT = {
     "PROMETHEUS_IMAGE": "paci-prometheus:test",
     "PACI_PORT": "0",
     "PROMETHEUS_PORT": "0",
+    **({"COMPOSE_FILE": "compose.yaml:compose.tls.yaml", "PACI_TLS": str(TLS)} if WITH_TLS else {}),
 }
 START = time.monotonic()
 
@@ -112,7 +118,8 @@ class Stack:
 
     def pacictl(self, *args):
         """From outside, as a user of the host does."""
-        return run(ROOT / "build/bin/pacictl", "--coordinator", self.coordinator, *args).stdout
+        token = ["--tls-ca", TLS / "operator/ca.pem", "--token-file", TLS / "operator/token"] if WITH_TLS else []
+        return run(ROOT / "build/bin/pacictl", "--coordinator", self.coordinator, *token, *args).stdout
 
     def job(self, job_id):
         return json.loads(self.pacictl("describe", job_id, "-o", "json"))
@@ -237,6 +244,20 @@ def check_prometheus(stack, job_id):
     say(f"Prometheus evaluates {len(rules())} rules")
 
 
+def check_locks(stack):
+    """Who has no token is not served, neither from outside nor by a neighbour in the network of the project."""
+    stranger = run(ROOT / "build/bin/pacictl", "--coordinator", stack.coordinator, "--tls-ca", TLS / "operator/ca.pem",
+                   "list", check=False)
+    expect("a stranger's exit code", stranger.returncode != 0 and "neither a token" in stranger.stderr, True)
+    listed = stack.compose("run", "--rm", "-T", "pacictl", "list").stdout
+    expect("the operator's container lists the job", "sample-1" in listed, True)
+    for service, folder in (("coordinator", "coordinator"), ("worker", "worker")):
+        files = run("docker", "exec", stack.containers(service)[0], "ls", "/tls").stdout.split()
+        expect(f"what {service} has of the authority", "ca.key" in files, False)
+        expect(f"what {service} has", set(files), {path.name for path in (TLS / folder).iterdir()})
+    say("strangers are refused, and no container has a key that is not its own")
+
+
 def check_end(stack):
     containers = [c for service in ("worker", "coordinator") for c in stack.containers(service)]
     stack.compose("stop", "-t", "60", "worker")
@@ -254,7 +275,11 @@ def main():
     # A test that is told to end takes down what it put up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     install()
-    with docker_server():
+    if WITH_TLS:
+        run(ROOT / "deploy/compose/make_tls.sh", TLS)
+    with docker_server(), contextlib.ExitStack() as last:
+        if WITH_TLS:
+            last.callback(shutil.rmtree, TLS)
         subprocess.run([ROOT / "docker/build.sh", "--gathered", *IMAGES], env=ENVIRONMENT, check=True, timeout=LIMIT)
         say("the images are built")
         check_images()
@@ -267,6 +292,8 @@ def main():
             say("coordinator and four workers are healthy")
             check_hardening(stack)
             check_prometheus(stack, train(stack))
+            if WITH_TLS:
+                check_locks(stack)
             check_end(stack)
         except BaseException:
             print(stack.compose("logs", "--no-color", "--tail", "40", check=False).stdout, file=sys.stderr)

@@ -12,6 +12,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <list>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -19,6 +20,8 @@
 #include "absl/time/clock.h"
 #include "common/rpc/address.h"
 #include "common/rpc/backoff.h"
+#include "common/rpc/lobby.h"
+#include "common/rpc/socket_deadline.h"
 #include "common/telemetry/log.h"
 #include "common/transport/io_thread.h"
 #include "common/transport/tcp/handshake.h"
@@ -56,26 +59,6 @@ void Tune(tcp::socket& socket) {
   set(TCP_KEEPINTVL, 2);
   set(TCP_KEEPCNT, 4);
 }
-
-// Closes a socket when the time is over, unless it goes out of scope first.
-class SocketDeadline {
- public:
-  SocketDeadline(tcp::socket& socket, std::chrono::nanoseconds after)
-      : timer_(socket.get_executor(), after), socket_(std::make_shared<tcp::socket*>(&socket)) {
-    timer_.async_wait([socket = socket_](const std::error_code& cancelled) {
-      std::error_code ignored;
-      if (!cancelled && *socket != nullptr) (*socket)->close(ignored);
-    });
-  }
-  // The handler may be queued already, beyond the reach of a cancellation.
-  ~SocketDeadline() { *socket_ = nullptr; }
-  SocketDeadline(const SocketDeadline&) = delete;
-  SocketDeadline& operator=(const SocketDeadline&) = delete;
-
- private:
-  asio::steady_timer timer_;
-  const std::shared_ptr<tcp::socket*> socket_;
-};
 
 // A side of a link that waits for the other. `done` is emptied when it is called.
 struct Accepting {
@@ -122,7 +105,11 @@ struct Dialling {
 class Core : public std::enable_shared_from_this<Core> {
  public:
   Core(const std::shared_ptr<IoThread>& io, TcpOptions options)
-      : io_(io.get()), weak_io_(io), options_(std::move(options)), acceptor_(io->context()) {}
+      : io_(io.get()),
+        weak_io_(io),
+        options_(std::move(options)),
+        acceptor_(io->context()),
+        lobby_(options_.max_pending_handshakes) {}
 
   absl::StatusOr<uint16_t> Listen(const HostPort& address);
   void Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
@@ -135,7 +122,10 @@ class Core : public std::enable_shared_from_this<Core> {
 
  private:
   asio::awaitable<void> Serve();
-  asio::awaitable<void> Greet(tcp::socket socket);
+  void Admit(tcp::socket accepted);
+  asio::awaitable<void> Greet(uint64_t number, std::shared_ptr<tcp::socket> socket);
+  // OK: the peer has proved that it belongs to the link. Either way it is out of the lobby.
+  asio::awaitable<absl::StatusOr<LinkId>> Hear(uint64_t number, tcp::socket& socket);
   // Of a peer that proved to belong to the link.
   asio::awaitable<void> FinishEncrypted(tcp::socket socket, LinkId link, LinkOptions options);
   asio::awaitable<void> Dial(HostPort address, absl::Time deadline,
@@ -156,7 +146,9 @@ class Core : public std::enable_shared_from_this<Core> {
   tcp::acceptor acceptor_;
   std::list<std::shared_ptr<Accepting>> accepting_;
   std::list<std::shared_ptr<Dialling>> dialling_;
-  int pending_handshakes_ = 0;
+  Lobby lobby_;
+  uint64_t next_number_ = 1;
+  std::map<uint64_t, std::shared_ptr<tcp::socket>> greeted_;  // those in the lobby
 };
 
 absl::StatusOr<uint16_t> Core::Listen(const HostPort& address) {
@@ -192,49 +184,57 @@ asio::awaitable<void> Core::Serve() {
       co_await pause.async_wait(kAwait);
       continue;
     }
-    if (pending_handshakes_ >= options_.max_pending_handshakes) {
-      LogDebug("closed a connection to the data port: too many have not proved themselves yet",
-               {{"peer", AddressOf(socket)}});
-      continue;
-    }
-    ++pending_handshakes_;
-    asio::co_spawn(
-        io_->context(),
-        [self = shared_from_this(), moved = std::move(socket)]() mutable {
-          return self->Greet(std::move(moved));
-        },
-        asio::detached);
+    Admit(std::move(socket));
   }
 }
 
-asio::awaitable<void> Core::Greet(tcp::socket socket) {
+void Core::Admit(tcp::socket accepted) {
+  const auto socket = std::make_shared<tcp::socket>(std::move(accepted));
+  std::error_code ignored;
+  const std::string address = socket->remote_endpoint(ignored).address().to_string();
+  const uint64_t number = next_number_++;
+  greeted_[number] = socket;
+  if (const std::optional<uint64_t> leaves = lobby_.Enter(number, address)) {
+    const auto leaving = greeted_.extract(*leaves).mapped();
+    LogDebug("closed a connection to the data port: too many have not proved themselves yet",
+             {{"peer", AddressOf(*leaving)}});
+    leaving->close(ignored);
+  }
+  asio::co_spawn(
+      io_->context(),
+      [self = shared_from_this(), number, socket] { return self->Greet(number, socket); },
+      asio::detached);
+}
+
+asio::awaitable<absl::StatusOr<LinkId>> Core::Hear(uint64_t number, tcp::socket& socket) {
+  const SocketDeadline deadline(socket, absl::ToChronoNanoseconds(options_.handshake_timeout));
+  const FindSecret find_secret = [this](const LinkId& wanted) -> const std::string* {
+    const auto accepting = FindAccepting(wanted);
+    return accepting == nullptr ? nullptr : &accepting->options.secret;
+  };
+  absl::StatusOr<LinkId> link = co_await Examine(socket, find_secret);
+  greeted_.erase(number);
+  lobby_.Leave(number);
+  co_return link;
+}
+
+asio::awaitable<void> Core::Greet(uint64_t number, std::shared_ptr<tcp::socket> socket) {
   const std::shared_ptr<Core> self = shared_from_this();
-  const std::string peer = AddressOf(socket);
-  Tune(socket);
-  absl::StatusOr<LinkId> link = absl::UnknownError("");
-  {
-    const SocketDeadline deadline(socket, absl::ToChronoNanoseconds(options_.handshake_timeout));
-    const FindSecret find_secret = [this](const LinkId& wanted) -> const std::string* {
-      const auto accepting = FindAccepting(wanted);
-      return accepting == nullptr ? nullptr : &accepting->options.secret;
-    };
-    link = co_await Examine(socket, find_secret);
-  }
-  auto accepting = link.ok() ? FindAccepting(*link) : nullptr;
-  if (accepting != nullptr && accepting->options.encrypt) {
-    co_await FinishEncrypted(std::move(socket), *link, accepting->options);
-    --pending_handshakes_;
-    co_return;
-  }
-  --pending_handshakes_;
+  const std::string peer = AddressOf(*socket);
+  Tune(*socket);
+  const absl::StatusOr<LinkId> link = co_await Hear(number, *socket);
   if (!link.ok()) {
     LogDebug("refused a connection to the data port",
              {{"peer", peer}, {"error", link.status().message()}});
     co_return;
   }
+  // It may have ended meanwhile.
+  const auto accepting = FindAccepting(*link);
   if (accepting == nullptr) co_return;
-  const bool checksums = accepting->options.checksums;
-  Finish(accepting, MakeTcpReceiver(std::move(socket), *link, peer, checksums, weak_io_.lock()));
+  const LinkOptions options = accepting->options;
+  if (options.encrypt) co_return co_await FinishEncrypted(std::move(*socket), *link, options);
+  Finish(accepting,
+         MakeTcpReceiver(std::move(*socket), *link, peer, options.checksums, weak_io_.lock()));
 }
 
 asio::awaitable<void> Core::FinishEncrypted(tcp::socket socket, LinkId link, LinkOptions options) {
@@ -251,7 +251,6 @@ asio::awaitable<void> Core::FinishEncrypted(tcp::socket socket, LinkId link, Lin
              {{"peer", peer}, {"error", encrypted.message()}});
     co_return;
   }
-  // It may have ended meanwhile.
   if (const auto accepting = FindAccepting(link); accepting != nullptr) {
     Finish(accepting,
            MakeTcpReceiver(std::move(stream), link, peer, options.checksums, weak_io_.lock()));

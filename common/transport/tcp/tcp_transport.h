@@ -14,8 +14,9 @@ struct TcpOptions {
   // What neighbours dial; empty: the host of `listen`, which must not be a wildcard then.
   std::string advertise_host;
   absl::Duration handshake_timeout = absl::Seconds(5);
-  // Connections that have not proved themselves; more are closed at once.
-  int max_pending_handshakes = 64;
+  // Connections that have not proved themselves. One more takes the place of another (lobby.h): an
+  // honest neighbour is through in a round trip, however many are silent.
+  size_t max_pending_handshakes = 256;
 };
 
 // Channels over TCP, one connection each (tcp/wire.h has the bytes). One thread, "paci-io", however

@@ -293,7 +293,7 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
   EXPECT_EQ(server_->metrics_address(), "");
   server_.reset();
   ServerOptions options = Options();
-  options.metrics = "127.0.0.1:0";
+  options.metrics.listen = "127.0.0.1:0";
   Start(options);
   Submit(SmallSpec("a", 2, 3));
   const std::string answer = HttpGet(server_->metrics_address(), "/metrics");
@@ -305,7 +305,7 @@ TEST_F(ServiceTest, MetricsAreServedWhenAskedFor) {
 TEST_F(ServiceTest, AStatusPageIsServedBesideTheMetrics) {
   server_.reset();
   ServerOptions options = Options();
-  options.metrics = "127.0.0.1:0";
+  options.metrics.listen = "127.0.0.1:0";
   Start(options);
   const std::string id = Submit(SmallSpec("a", 2, 3)).id();
   const auto get = [&](const std::string& path) {
@@ -322,13 +322,36 @@ TEST_F(ServiceTest, AStatusPageIsServedBesideTheMetrics) {
   }
 }
 
+TEST_F(ServiceTest, SubmissionsHaveARateAndRepeatedOnesAreNone) {
+  server_.reset();
+  ServerOptions options = Options();
+  options.controller.submissions_at_once = 2;
+  options.controller.submissions_per_second = 0.001;
+  Start(options);
+  Submit(SmallSpec("a", 2, 3), "first");
+  Submit(SmallSpec("b", 2, 3), "second");
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = SmallSpec("c", 2, 3);
+  request.set_request_id("third");
+  const grpc::Status refused = TrySubmit(request);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(
+      refused.error_message(),
+      HasSubstr("more than 2 jobs were submitted at once, and after that 0.001 a second are "
+                "taken; try again in 16m"));
+  EXPECT_EQ(Submit(SmallSpec("a", 2, 3), "first").id(), "a-1");
+}
+
 TEST_F(ServiceTest, WatchersHaveALimit) {
   const std::string id = Submit(SmallSpec("a", 2, 3)).id();
   std::vector<std::unique_ptr<Watch>> watches;
   watches.reserve(1024);
+  std::vector<std::unique_ptr<v1::JobService::Stub>> stubs;
   v1::Job job;
   for (int i = 0; i < 1024; ++i) {
-    watches.push_back(std::make_unique<Watch>(*jobs_, id, 0));
+    // A connection has no more than 128 calls.
+    if (i % 128 == 0) stubs.push_back(v1::JobService::NewStub(Dial(server_->rpc_address())));
+    watches.push_back(std::make_unique<Watch>(*stubs.back(), id, 0));
   }
   for (const auto& watch : watches) ASSERT_TRUE(watch->reader->Read(&job));
   Watch one_too_many(*jobs_, id, 0);

@@ -119,6 +119,23 @@ TEST_F(StoreTest, ACurveIsThinnedOutAndOfEventsTheNewestAreKnown) {
   EXPECT_EQ(sequences, (std::vector<uint64_t>{17, 19, 21}));
 }
 
+TEST_F(StoreTest, OfAJobsEventsTheNewestAreKept) {
+  const auto store = *JobStore::Open(path_);
+  StoreWrites writes;
+  for (uint64_t i = 1; i <= JobStore::kMaxEvents; ++i) writes.events.push_back(EventOf("a-1", i));
+  writes.events.push_back(EventOf("b-2", JobStore::kMaxEvents + 1));
+  ASSERT_TRUE(store->Apply(writes).ok());
+  EXPECT_EQ(store->Events("a-1", 0, 1)->at(0).sequence(), 1);
+  writes.events = {EventOf("a-1", JobStore::kMaxEvents + 2),
+                   EventOf("a-1", JobStore::kMaxEvents + 3)};
+  ASSERT_TRUE(store->Apply(writes).ok());
+  const auto events = *store->Events("a-1", 0, 2 * JobStore::kMaxEvents);
+  EXPECT_EQ(events.size(), JobStore::kMaxEvents);
+  EXPECT_EQ(events.front().sequence(), 3);
+  EXPECT_EQ(events.back().sequence(), JobStore::kMaxEvents + 3);
+  EXPECT_EQ(store->Events("b-2", 0, 10)->size(), 1) << "of another job";
+}
+
 TEST_F(StoreTest, PagesOfPointsNeverSplitAnUpdateAndTogetherAreAllOfThem) {
   const auto store = JobStore::Open(path_).value();
   StoreWrites writes;

@@ -94,15 +94,19 @@ TEST_F(Strangers, WhoDripsBytesIsCutOffAllTheSame) {
   EXPECT_EQ(peer.ReadUntilClosed().size(), 0);
 }
 
-TEST_F(Strangers, MoreThanMayPrepareAtOnceAreClosedUnheard) {
+TEST_F(Strangers, WhoeverIsSilentKeepsNoNeighbourOut) {
   Listen({.handshake_timeout = absl::Minutes(10), .max_pending_handshakes = 3});
   std::vector<RawPeer> silent;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 50; ++i) {
     silent.push_back(RawPeer::Dial(target_->address()));
     silent.back().ReadGreeting();
   }
-  RawPeer one_too_many = RawPeer::Dial(target_->address());
-  EXPECT_EQ(one_too_many.ReadUntilClosed().size(), 0);
+  for (int i = 0; i < 47; ++i) EXPECT_EQ(silent[i].ReadUntilClosed().size(), 0);
+  const Connected connected;
+  neighbour_->Connect(target_->address(), MakeLink(0, 1), kOptions, Later(), connected.Callback());
+  EXPECT_TRUE(connected.Take().ok());
+  EXPECT_TRUE(awaited_.Take().ok());
+  EXPECT_EQ(silent[47].ReadUntilClosed().size(), 0) << "it made room for the neighbour";
 }
 
 TEST_F(Strangers, WhoDoesNotKnowTheSecretIsToldSo) {
