@@ -51,12 +51,12 @@ auto NcclEnd<Control>::OnControl(Then then) {
 
 template <typename Control>
 void NcclEnd<Control>::Add(FrameTag tag, absl::Span<std::byte> bytes,
-                           std::shared_ptr<ComputeMark> mark, TransferDone done) {
+                           const std::shared_ptr<ComputeMark>& mark, TransferDone done) {
   if (!closed_.ok()) return done(closed_);
   auto transfer = std::make_shared<Transfer>();
   transfer->tag = tag;
   transfer->bytes = bytes;
-  transfer->mark = std::move(mark);
+  transfer->mark = mark;
   transfer->done = std::move(done);
   transfers_.push_back(transfer);
   if constexpr (kIsSender) {

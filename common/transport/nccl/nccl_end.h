@@ -37,7 +37,7 @@ class NcclEnd : public std::enable_shared_from_this<NcclEnd<Control>> {
 
   // Begins to notice the peer's end.
   void Start();
-  void Add(FrameTag tag, absl::Span<std::byte> bytes, std::shared_ptr<ComputeMark> mark,
+  void Add(FrameTag tag, absl::Span<std::byte> bytes, const std::shared_ptr<ComputeMark>& mark,
            TransferDone done);
   void Close(const absl::Status& reason);
   // After it no callback of the control comes.
