@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/lag.h"
+
 namespace paci {
 namespace {
 
@@ -99,9 +101,10 @@ StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit,
     parameters += UnitParameters(spec.model(), unit);
   }
   const int64_t weights = parameters * kFloatBytes;
+  const bool corrects = LagCorrectionOf(spec) != v1::LAG_CORRECTION_NONE;
   return {.weights_bytes = weights,
           .gradients_bytes = weights,
-          .optimizer_bytes = 2 * weights,
+          .optimizer_bytes = (corrects ? 3 : 2) * weights,
           .copies_bytes = (weight_versions - 1) * weights,
           .activations_bytes = held * ActivationBytes(spec, first_unit, end_unit) +
                                RecomputationBytes(spec, first_unit, end_unit),

@@ -45,9 +45,9 @@ class TorchCompute final : public StageCompute {
         batches_(std::move(batches)),
         model_(spec_, command.assignments(static_cast<int>(stage_)).chunks()),
         parameters_(model_.parameters()),
-        optimizer_(MakeOptimizer(spec_, parameters_)),
         schedule_(MakeSchedule(
             ScheduleConfigOf(spec_, static_cast<int64_t>(command.first_update())), stage_)),
+        optimizer_(MakeOptimizer(spec_, *schedule_, parameters_)),
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
                                          at::kFloat)),
@@ -139,7 +139,8 @@ class TorchCompute final : public StageCompute {
     return Guarded("update ", update, [&]() -> absl::StatusOr<StepResult> {
       const at::NoGradGuard no_grad;
       StepResult result;
-      result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update);
+      result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update) *
+                             LagScale(spec_.optimizer(), schedule_->MeanLag(update));
       std::vector<at::Tensor> gradients;
       gradients.reserve(parameters_.size());
       for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
@@ -149,7 +150,7 @@ class TorchCompute final : public StageCompute {
       weights_->Step(update, [&] {
         if (result.is_skipped) return;
         Clip(gradients, result.gradient_norm);
-        optimizer_->Step(result.learning_rate);
+        optimizer_->Step(update, result.learning_rate);
         sample_.Read(parameters_);
       });
       // Released, not zeroed: the next backward's first gradient takes their place.
@@ -272,8 +273,8 @@ class TorchCompute final : public StageCompute {
   const std::unique_ptr<BatchSource> batches_;  // null in the middle
   StageModel model_;
   const std::vector<Parameter> parameters_;
-  const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<Schedule> schedule_;
+  const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<StageWeights> weights_;
   std::vector<std::unique_ptr<StagePasses>> passes_;  // by chunk
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
