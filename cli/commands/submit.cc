@@ -11,6 +11,7 @@
 #include "cli/commands/resume_point.h"
 #include "cli/commands/watch_command.h"
 #include "cli/format/escape.h"
+#include "cli/format/job_details.h"
 
 namespace paci::cli {
 namespace {
@@ -57,7 +58,7 @@ absl::Status Submit(const Context& context, const SubmitOptions& options) {
     return Print(context, *job, [&] {
       return absl::StrCat("job ", EscapeLine(job->id()),
                           " is submitted; to follow it: pacictl watch ", EscapeLine(job->id()),
-                          "\n");
+                          "\n", AccumulationText(job->spec()), "\n");
     });
   }
   if (is_table) {

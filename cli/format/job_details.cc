@@ -12,6 +12,9 @@
 #include "cli/format/tables.h"
 #include "cli/format/text_table.h"
 #include "cli/format/units.h"
+#include "common/config/schedule_config.h"
+#include "common/schedule/accumulation.h"
+#include "common/schedule/presets.h"
 
 namespace paci::cli {
 namespace {
@@ -33,7 +36,20 @@ std::string Number(uint64_t count, absl::string_view what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
 
-std::string Pipeline(const v1::PipelineSpec& pipeline) {
+// ", first 60 updates flushed"
+std::string FlushedUpdates(const v1::PipelineSpec& pipeline) {
+  std::string text;
+  if (pipeline.flush_first() > 0) {
+    absl::StrAppend(&text, ", first ", Number(pipeline.flush_first(), "update"), " flushed");
+  }
+  if (pipeline.flush_last() > 0) {
+    absl::StrAppend(&text, ", last ", Number(pipeline.flush_last(), "update"), " flushed");
+  }
+  return text;
+}
+
+std::string Pipeline(const v1::JobSpec& spec) {
+  const v1::PipelineSpec& pipeline = spec.pipeline();
   std::string partition = PartitionName(pipeline.partition_by());
   if (pipeline.partition_size() > 0) {
     partition.clear();
@@ -42,8 +58,9 @@ std::string Pipeline(const v1::PipelineSpec& pipeline) {
     }
   }
   return absl::StrCat(Number(pipeline.stages(), "stage"), ", ", pipeline.schedule(), " ",
-                      OrderName(pipeline.order()), ", accumulation ", pipeline.accumulation(),
-                      ", micro-batch ", pipeline.micro_batch(), ", partition ", partition,
+                      OrderName(pipeline.order()), FlushedUpdates(pipeline), ", ",
+                      AccumulationText(spec), ", micro-batch ", pipeline.micro_batch(),
+                      ", partition ", partition,
                       pipeline.extra_in_flight() > 0
                           ? absl::StrCat(", ", pipeline.extra_in_flight(), " extra in flight")
                           : "",
@@ -53,13 +70,32 @@ std::string Pipeline(const v1::PipelineSpec& pipeline) {
                       pipeline.frame_checksums() ? ", frame checksums" : "");
 }
 
+std::string LagTreatment(const v1::OptimizerSpec& optimizer) {
+  std::string text;
+  if (optimizer.lag_correction() > v1::LAG_CORRECTION_NONE) {
+    absl::StrAppend(&text, ", lag correction ", LagCorrectionName(optimizer.lag_correction()));
+    if (optimizer.lag_correction_strength() != 1) {
+      absl::StrAppend(&text, " x ", NumberText(optimizer.lag_correction_strength()));
+    }
+    if (optimizer.lag_correction_always()) absl::StrAppend(&text, ", flushed or not");
+  }
+  if (optimizer.lag_lr() > 0) {
+    absl::StrAppend(&text, ", lr / (1 + lag)^", NumberText(optimizer.lag_lr()));
+  }
+  return text;
+}
+
 std::string Optimizer(const v1::OptimizerSpec& optimizer) {
-  return absl::StrCat(optimizer.name(), ", lr ", NumberText(optimizer.lr()), " (warm-up ",
-                      Number(optimizer.warmup_updates(), "update"), ", floor ",
-                      NumberText(optimizer.lr_floor()), "), betas ", NumberText(optimizer.beta1()),
-                      " ", NumberText(optimizer.beta2()), ", eps ", NumberText(optimizer.eps()),
-                      ", weight decay ", NumberText(optimizer.weight_decay()), ", clip ",
-                      optimizer.clip_norm() > 0 ? NumberText(optimizer.clip_norm()) : "off");
+  return absl::StrCat(
+      optimizer.name(), ", lr ", NumberText(optimizer.lr()), " (warm-up ",
+      Number(optimizer.warmup_updates(), "update"), ", floor ", NumberText(optimizer.lr_floor()),
+      "), betas ", NumberText(optimizer.beta1()), " ", NumberText(optimizer.beta2()), ", eps ",
+      NumberText(optimizer.eps()), ", weight decay ", NumberText(optimizer.weight_decay()),
+      ", clip ", optimizer.clip_norm() > 0 ? NumberText(optimizer.clip_norm()) : "off",
+      optimizer.name() == "muon" ? absl::StrCat(", momentum ", NumberText(optimizer.momentum()),
+                                                optimizer.split_qkv() ? "" : ", qkv as one matrix")
+                                 : "",
+      LagTreatment(optimizer));
 }
 
 std::string Train(const v1::TrainSpec& train) {
@@ -90,7 +126,7 @@ Fields SpecFields(const v1::JobSpec& spec) {
                              model.vocabulary(), ", dropout ", NumberText(model.dropout()))},
       {"Data", absl::StrCat(data.train(), data.validation().empty() ? "" : ", validation ",
                             data.validation(), ", ", TokenizerName(data.tokenizer()))},
-      {"Pipeline", Pipeline(spec.pipeline())},
+      {"Pipeline", Pipeline(spec)},
       {"Optimizer", Optimizer(spec.optimizer())},
       {"Train", Train(spec.train())},
       {"Checkpoints", Checkpoints(spec.checkpoint())}};
@@ -221,6 +257,15 @@ v1::ListEventsResponse Latest(const v1::ListEventsResponse& events) {
 }
 
 }  // namespace
+
+std::string AccumulationText(const v1::JobSpec& spec) {
+  const v1::PipelineSpec& pipeline = spec.pipeline();
+  const std::string text = absl::StrCat("accumulation ", pipeline.accumulation());
+  // A job of another version may have a schedule that this one does not know.
+  const bool is_known = FindPreset(pipeline.schedule()).ok() && pipeline.stages() > 0;
+  if (!is_known || pipeline.accumulation() == 0) return text;
+  return absl::StrCat(text, " (", AccumulationReason(ScheduleConfigOf(spec)), ")");
+}
 
 std::string JobDetails(const v1::Job& job, const v1::ListEventsResponse& events, absl::Time now) {
   Fields fields = {

@@ -14,4 +14,7 @@ std::string JobDetails(const v1::Job& job, const v1::ListEventsResponse& events,
 // `pacictl validate`: a complete spec, a line a section.
 std::string SpecDetails(const v1::JobSpec& spec);
 
+// "accumulation 7 (lag at most 1, ...)", with what it does to the lag where that can be said.
+std::string AccumulationText(const v1::JobSpec& spec);
+
 }  // namespace paci::cli

@@ -44,6 +44,10 @@ std::string RecomputeName(v1::Recompute recompute) {
   return Word(recompute, "RECOMPUTE_", "recompute");
 }
 
+std::string LagCorrectionName(v1::LagCorrection correction) {
+  return Word(correction, "LAG_CORRECTION_", "lag correction");
+}
+
 std::string PartitionName(v1::PartitionBy by) { return Word(by, "PARTITION_BY_", "partition"); }
 
 bool HasEnded(v1::JobState state) {

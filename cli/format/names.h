@@ -15,6 +15,7 @@ std::string StateName(v1::WorkerState state);
 std::string TokenizerName(v1::Tokenizer tokenizer);
 std::string OrderName(v1::Order order);
 std::string RecomputeName(v1::Recompute recompute);
+std::string LagCorrectionName(v1::LagCorrection correction);
 std::string PartitionName(v1::PartitionBy by);
 
 // Completed, Failed or Cancelled.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/format/text_table.h"
 #include "cli/format/units.h"
+#include "common/schedule/accumulation.h"
 #include "nlohmann/json.hpp"
 
 namespace paci::cli {
@@ -59,12 +60,18 @@ Json ChoiceJson(const PlanChoice& choice) {
   return json;
 }
 
+std::string AccumulationLine(const PlanChoice& choice) {
+  return absl::StrCat("\naccumulation ", choice.key.accumulation, ": ",
+                      AccumulationReason(choice.config));
+}
+
 }  // namespace
 
 std::string PlanText(const Plan& plan, const PlanRequest& request) {
   std::string text = Table(plan, request.device_memory_bytes.has_value());
   absl::StrAppend(&text, "\n",
                   plan.recommended ? "recommended: " : "nothing recommended: ", plan.reason,
+                  plan.recommended ? AccumulationLine(plan.choices[*plan.recommended]) : "",
                   "\ncosts: ", plan.costs, "\n");
   for (const SkippedChoice& skipped : plan.skipped) {
     absl::StrAppend(&text, "skipped: ", ToString(skipped.key), ": ", skipped.reason, "\n");
@@ -88,6 +95,9 @@ std::string PlanJson(const Plan& plan, const PlanRequest& request) {
   if (request.device_memory_bytes) json["device_memory_bytes"] = *request.device_memory_bytes;
   json["recommended"] = plan.recommended ? KeyJson(plan.choices[*plan.recommended].key) : Json();
   json["reason"] = plan.reason;
+  if (plan.recommended) {
+    json["accumulation_reason"] = AccumulationReason(plan.choices[*plan.recommended].config);
+  }
   json["choices"] = Json::array();
   for (const PlanChoice& choice : plan.choices) json["choices"].push_back(ChoiceJson(choice));
   json["skipped"] = Json::array();

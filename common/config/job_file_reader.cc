@@ -66,6 +66,11 @@ ParsedValue ParseNode(const JobKey& key, const YamlNode& node) {
   return {};
 }
 
+// Said in so many words: as if the key were not there.
+bool IsAuto(const JobKey& key, const std::string& text) {
+  return key.fallback.kind == KeyDefault::Kind::kDerived && text == "auto";
+}
+
 }  // namespace
 
 JobFileReader::Place JobFileReader::PlaceOf(const YamlNode& node) const {
@@ -135,6 +140,7 @@ void JobFileReader::ReadKey(const std::string& section, const YamlNode& key,
   const JobKey* known = FindJobKey(path);
   if (known == nullptr) return ReportUnknown(PlaceOf(key), section, key.text);
   if (!IsFirst(key, path)) return;
+  if (value.kind == YamlNode::Kind::kScalar && IsAuto(*known, value.text)) return;
   // What is not there has no place of its own.
   const bool is_null = value.kind == YamlNode::Kind::kNull;
   given_[known->path] = {PlaceOf(is_null ? key : value), ParseNode(*known, value)};
@@ -178,7 +184,12 @@ void JobFileReader::Override(const std::string& assignment) {
   }
   const Place place = PlaceOfOverride(assignment);
   if (IsOptionalSection(key->section())) sections_.insert({std::string(key->section()), place});
-  given_[key->path] = {place, ParseKeyValue(*key, assignment.substr(equals + 1))};
+  const std::string text = assignment.substr(equals + 1);
+  if (IsAuto(*key, text)) {
+    given_.erase(key->path);
+    return;
+  }
+  given_[key->path] = {place, ParseKeyValue(*key, text)};
 }
 
 bool JobFileReader::IsLeftOut(const JobKey& key) const {

@@ -42,7 +42,7 @@ std::vector<std::string> Schedules() {
   for (const Preset& preset : Presets()) names.emplace_back(preset.name);
   return names;
 }
-std::vector<std::string> Optimizers() { return {"adamw"}; }
+std::vector<std::string> Optimizers() { return {"adamw", "muon", "lion"}; }
 std::vector<std::string> Devices() { return {"cpu", "cuda"}; }
 
 std::string DefaultVocabulary(const v1::JobSpec& spec) {
@@ -52,7 +52,9 @@ bool IsInterleaved(const v1::JobSpec& spec) { return spec.pipeline().schedule() 
 
 std::string DefaultAccumulation(const v1::JobSpec& spec) {
   const uint32_t stages = std::max(spec.pipeline().stages(), 2u);
-  return absl::StrCat(IsInterleaved(spec) ? stages : stages - 1);
+  if (IsInterleaved(spec)) return absl::StrCat(stages);
+  const uint32_t extra = spec.pipeline().stages() > 1 ? spec.pipeline().extra_in_flight() : 0;
+  return absl::StrCat(stages - 1 + extra);
 }
 std::string DefaultChunks(const v1::JobSpec& spec) { return IsInterleaved(spec) ? "2" : "1"; }
 std::string DefaultPartitionBy(const v1::JobSpec& spec) {
@@ -121,10 +123,11 @@ constexpr JobKey kKeys[] = {
      "What a stage does next, and when its weights change; see Schedules.",
      Schedules},
     {"pipeline.accumulation", KeyType::kCount,
-     Derived("`stages` - 1, at least 1; with `schedule: interleaved` `stages`",
+     Derived("`stages` - 1 + `extra_in_flight`, at least 1; with `schedule: interleaved` `stages`",
              DefaultAccumulation),
      Between(1, 65536), "micro-batches",
-     "Micro-batches an update. With `paci`, `stages` - 1 or more keeps the version lag at 1."},
+     "Micro-batches an update. With `paci`, its default is the least that keeps the version lag at "
+     "1."},
     {"pipeline.micro_batch", KeyType::kCount, Constant("4"), Between(1, 65536), "sequences",
      "Sequences that pass the pipeline together."},
     {"pipeline.order",
@@ -173,6 +176,11 @@ constexpr JobKey kKeys[] = {
      {},
      "",
      "Encrypt what workers send each other, by TLS 1.3 with a key of the job and generation."},
+    {"pipeline.flush_first", KeyType::kCount, Constant("0"), Between(0, kMaxUpdates), "updates",
+     "The first so many are flushed, as with `1f1b`, while weights move fast; the run goes over "
+     "without a drain."},
+    {"pipeline.flush_last", KeyType::kCount, Constant("0"), Between(0, kMaxUpdates), "updates",
+     "The last so many are flushed, as with `1f1b`; before them the pipeline drains once."},
 
     {"pipeline.gpu_transport",
      KeyType::kChoice,
@@ -184,7 +192,13 @@ constexpr JobKey kKeys[] = {
      "stages have one each and the link is not encrypted; else, and with `host`, through memory of "
      "the hosts over TCP."},
 
-    {"optimizer.name", KeyType::kChoice, Constant("adamw"), {}, "", "The optimizer.", Optimizers},
+    {"optimizer.name",
+     KeyType::kChoice,
+     Constant("adamw"),
+     {},
+     "",
+     "The optimizer. `muon` steps the matrices of the blocks, AdamW the rest; see Recipes.",
+     Optimizers},
     {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},
     {"optimizer.beta1", KeyType::kNumber,
      Derived("0.9, with `schedule: nesterov` 0.99", DefaultBeta1), FromBelow(0, 1), "",
@@ -209,6 +223,35 @@ constexpr JobKey kKeys[] = {
      Derived("a tenth of `train.updates`, at least 1", DefaultRescale), Between(1, kMaxUint32),
      "updates",
      "With `schedule: pipemare`: over which the learning rate of a delayed stage rises to `lr`."},
+    {"optimizer.momentum", KeyType::kNumber, Constant("0.95"), FromBelow(0, 1), "",
+     "With `name: muon`: of its matrices."},
+    {"optimizer.split_qkv",
+     KeyType::kBool,
+     Constant("true"),
+     {},
+     "",
+     "With `name: muon`: whether the query, key and value of a block are three matrices, and not "
+     "one."},
+    {"optimizer.lag_correction",
+     KeyType::kChoice,
+     Constant("none"),
+     {},
+     "",
+     "What a stage does about gradients of weights some updates back. `extrapolate`: its direction "
+     "goes on as it changed since the last update, as far as the stage's mean lag. "
+     "`error_feedback`: as it changed since a running mean. `auto`: `extrapolate` where weights "
+     "lag and the schedule does nothing about it."},
+    {"optimizer.lag_correction_strength", KeyType::kNumber, Constant("1"), From(0), "",
+     "Of the mean lag, how much is corrected for."},
+    {"optimizer.lag_correction_always",
+     KeyType::kBool,
+     Constant("false"),
+     {},
+     "",
+     "Whether it is corrected for where the schedule flushes, too, as if it did not: to compare "
+     "like with like."},
+    {"optimizer.lag_lr", KeyType::kNumber, Constant("0"), From(0), "",
+     "A stage whose mean lag is `L` learns at `lr` / (1 + `L`)^`lag_lr`."},
 
     {"train.updates", KeyType::kCount, Required(), Between(1, kMaxUpdates), "updates",
      "Optimizer steps of every stage."},

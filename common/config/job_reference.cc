@@ -55,6 +55,8 @@ job.yaml:14:3: train.update: unknown key; did you mean train.updates?
 --set train.seed=-1: train.seed: "-1" is out of range; expected a whole number in 0..9007199254740991
 ```
 
+`auto` for a key whose default is made of other keys is that default: `accumulation: auto`.
+
 A file has at most $max_bytes bytes of UTF-8. Aliases (`*name`) and tags (`!name`) are not taken, and a key may be given
 once.
 )";

@@ -1,12 +1,14 @@
 #include "common/config/job_rules.h"
 
 #include <numeric>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
+#include "common/config/lag.h"
 #include "common/config/model_chunks.h"
 #include "common/config/spec_field.h"
 #include "common/schedule/presets.h"
@@ -335,7 +337,11 @@ std::vector<JobRule> MakeRules() {
 }  // namespace
 
 const std::vector<JobRule>& JobRules() {
-  static const auto* const rules = new std::vector<JobRule>(MakeRules());
+  static const auto* const rules = [] {
+    auto* const all = new std::vector<JobRule>(MakeRules());
+    for (JobRule& rule : LagRules()) all->push_back(std::move(rule));
+    return all;
+  }();
   return *rules;
 }
 

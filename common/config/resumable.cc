@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/config/lag.h"
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -37,6 +38,24 @@ std::string SchedulesThatCan(absl::string_view state) {
   return absl::StrJoin(names, ", ");
 }
 
+bool HasCorrection(const v1::JobSpec& spec) {
+  return LagCorrectionOf(spec) != v1::LAG_CORRECTION_NONE;
+}
+
+absl::Status CheckOptimizer(const v1::JobSpec& job, const v1::JobSpec& writer) {
+  const std::string& own = job.optimizer().name();
+  const std::string& its = writer.optimizer().name();
+  if (own != its) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("its optimizer.name is ", its, "; the job's is ", own));
+  }
+  if (!HasCorrection(job) || HasCorrection(writer)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "a correction for lag goes on with the directions of earlier updates, which it does not "
+      "keep; "
+      "expected optimizer.lag_correction none, or a checkpoint of a job with one");
+}
+
 }  // namespace
 
 absl::Status CheckResumableBy(const v1::JobSpec& job, const v1::JobSpec& writer) {
@@ -47,6 +66,7 @@ absl::Status CheckResumableBy(const v1::JobSpec& job, const v1::JobSpec& writer)
     return absl::FailedPreconditionError(
         absl::StrCat("its ", size.key, " is ", its, "; the job's is ", own));
   }
+  if (absl::Status same = CheckOptimizer(job, writer); !same.ok()) return same;
   const std::string& schedule = job.pipeline().schedule();
   const absl::string_view needed = StateOf(schedule);
   const absl::string_view kept = StateOf(writer.pipeline().schedule());

@@ -32,6 +32,8 @@ ScheduleConfig ScheduleConfigOf(const v1::JobSpec& spec, int64_t first_update) {
   config.order = spec.pipeline().order() == v1::ORDER_STRICT ? Order::kStrict : Order::kDrainFirst;
   config.extra_in_flight = spec.pipeline().extra_in_flight();
   ApplyPreset(*FindPreset(spec.pipeline().schedule()), config);
+  config.flush_first = static_cast<int64_t>(spec.pipeline().flush_first());
+  config.flush_last = static_cast<int64_t>(spec.pipeline().flush_last());
   config.first_update = first_update;
   config.milestones = MilestonesOf(spec);
   return config;

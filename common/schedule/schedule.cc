@@ -1,5 +1,7 @@
 #include "common/schedule/schedule.h"
 
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/schedule/orders.h"
@@ -29,10 +31,21 @@ int64_t Schedule::InFlightCap() const {
 }
 
 int64_t Schedule::LagBound() const {
-  if (config_.boundary == UpdateBoundary::kFlush) return 0;
+  const int64_t flushed = config_.flush_first + config_.flush_last;
+  if (config_.boundary == UpdateBoundary::kFlush || flushed >= config_.milestones.updates) return 0;
   if (config_.weights == WeightPolicy::kDoubleBuffer) return 1;
   const int64_t a = config_.accumulation;
   return (InFlightCap() - 1 + a - 1) / a;
+}
+
+double Schedule::MeanLag(int64_t update) const {
+  if (config_.Flushes(update)) return 0;
+  const bool is_constant = config_.weights == WeightPolicy::kDoubleBuffer;
+  const double full = is_constant ? 1
+                                  : static_cast<double>(InFlightCap() - 1) /
+                                        static_cast<double>(config_.accumulation);
+  const int64_t before = update - std::max<int64_t>(config_.flush_first - 1, 0);
+  return std::min(full, static_cast<double>(before));
 }
 
 StageState Schedule::Begin() const {
@@ -163,7 +176,7 @@ bool Schedule::MayForward(const StageState& state) const {
   if (next >= config_.Passes() || IsKeptBack(next, state)) return false;
   if (state.InFlight() >= InFlightCap() || state.Held() >= ActivationCap()) return false;
   const int64_t begun_updates = next / config_.PassesPerUpdate();
-  if (config_.boundary == UpdateBoundary::kFlush && begun_updates > state.updates) return false;
+  if (config_.Flushes(begun_updates) && begun_updates > state.updates) return false;
   // Its version, one update back, must be there.
   if (config_.weights == WeightPolicy::kDoubleBuffer && begun_updates > state.updates + 1) {
     return false;

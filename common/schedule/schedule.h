@@ -47,9 +47,19 @@ struct ScheduleConfig {
   UpdateBoundary boundary = UpdateBoundary::kLocalAccumulation;
   WeightPolicy weights = WeightPolicy::kCurrent;
   int64_t extra_in_flight = 0;  // beyond N - i, except at the last stage
-  int64_t first_update = 0;     // updates that were done before: those of the run's checkpoint
-  Milestones milestones;        // says how many updates there are, too
+  // With kLocalAccumulation: the first and the last so many updates of the run are flushed.
+  int64_t flush_first = 0;
+  int64_t flush_last = 0;
+  int64_t first_update = 0;  // updates that were done before: those of the run's checkpoint
+  Milestones milestones;     // says how many updates there are, too
 
+  // Whether the micro-batches of `update` wait until the one before it is done. A run that flushes
+  // at first goes over without a drain: the first update that does not wait finds the pipeline
+  // full.
+  bool Flushes(int64_t update) const {
+    return boundary == UpdateBoundary::kFlush || update < flush_first ||
+           update >= milestones.updates - flush_last;
+  }
   int64_t MicroBatches() const { return accumulation * milestones.updates; }
   // Forwards, and backwards, of a stage: a micro-batch passes each of its chunks.
   int64_t PassesPerUpdate() const { return accumulation * chunks; }
@@ -144,8 +154,12 @@ class Schedule {
   // Whether a backward is two actions, kBackward and kWeights.
   virtual bool SplitsBackward() const { return false; }
   // Most updates between the weights of a micro-batch's forward and its backward: with a cap of c,
-  // ceil((c - 1) / a), and so ceil((N-1-i)/a); 0 with a flush; 1 with a double buffer.
+  // ceil((c - 1) / a), and so ceil((N-1-i)/a); 0 if all updates flush; 1 with a double buffer.
   int64_t LagBound() const;
+  // Updates between a micro-batch's forward and its backward, the mean over those of `update` while
+  // the pipeline is full: with a cap of c, (c - 1) / a, and so (N-1-i)/a; never more than there
+  // were updates that did not wait; 0 with a flush; 1 with a double buffer.
+  double MeanLag(int64_t update) const;
   // Of a stage that has done the first `first_update` updates and all that comes with them, and is
   // drained.
   StageState Begin() const;

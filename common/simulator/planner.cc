@@ -1,6 +1,7 @@
 #include "common/simulator/planner.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,12 @@ int64_t UpdatesToSimulate(int64_t stages, int64_t accumulation) {
   return std::max<int64_t>(4, (16 * stages + accumulation - 1) / accumulation);
 }
 
+// Whether the job may have some of its updates flushed.
+bool MayBeFlushed(const Preset& preset) {
+  return preset.boundary == UpdateBoundary::kLocalAccumulation &&
+         preset.weights != WeightPolicy::kDoubleBuffer;
+}
+
 v1::JobSpec VariantOf(const v1::JobSpec& spec, const PlanKey& key) {
   v1::JobSpec variant = spec;
   v1::PipelineSpec* pipeline = variant.mutable_pipeline();
@@ -26,6 +33,10 @@ v1::JobSpec VariantOf(const v1::JobSpec& spec, const PlanKey& key) {
   pipeline->set_schedule(key.schedule);
   pipeline->set_accumulation(static_cast<uint32_t>(key.accumulation));
   const bool is_interleaved = FindPreset(key.schedule)->order == Order::kInterleaved;
+  if (!MayBeFlushed(*FindPreset(key.schedule))) {
+    pipeline->clear_flush_first();
+    pipeline->clear_flush_last();
+  }
   pipeline->set_chunks(is_interleaved ? std::max(ModelChunks(spec.pipeline()), 2u) : 1);
   // A partition of the job's own is for its own number of parts.
   if (spec.pipeline().stages() != pipeline->stages() ||
@@ -54,6 +65,19 @@ std::string SourceOfCosts(const v1::JobSpec& spec, const PlanRequest& request) {
     absl::StrAppend(&source, ", stage ", stage, " takes ", slowdown, " times as long");
   }
   return source;
+}
+
+// A run of `updates`, without milestones, of which the same share is flushed.
+void ShortenTo(int64_t updates, ScheduleConfig& config) {
+  const double share =
+      static_cast<double>(updates) / static_cast<double>(config.milestones.updates);
+  const auto shorten = [&](int64_t& flushed) {
+    flushed = std::llround(static_cast<double>(flushed) * share);
+  };
+  shorten(config.flush_first);
+  shorten(config.flush_last);
+  config.milestones = {};
+  config.milestones.updates = updates;
 }
 
 // What one combination is simulated with.
@@ -86,8 +110,7 @@ absl::StatusOr<Trial> MakeTrial(const v1::JobSpec& spec, const PlanRequest& requ
                      spec.model().hidden();
   trial.costs.links.assign(key.stages - 1, link);
   trial.config = ScheduleConfigOf(trial.spec);
-  trial.config.milestones = {};
-  trial.config.milestones.updates = UpdatesToSimulate(key.stages, key.accumulation);
+  ShortenTo(UpdatesToSimulate(key.stages, key.accumulation), trial.config);
   return trial;
 }
 

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/config/lag.h"
+
 namespace paci {
 namespace {
 
@@ -107,9 +109,10 @@ StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit,
   const int64_t masters = parameters * kFloatBytes;
   const int64_t computing = parameters * ActivationElementBytes(spec);
   const int64_t apart = computing == masters ? 0 : computing;  // beside the masters
+  const bool corrects = LagCorrectionOf(spec) != v1::LAG_CORRECTION_NONE;
   return {.weights_bytes = masters + apart,
           .gradients_bytes = masters + apart,
-          .optimizer_bytes = 2 * masters,
+          .optimizer_bytes = (corrects ? 3 : 2) * masters,
           .copies_bytes = (weight_versions - 1) * computing,
           .activations_bytes = held * ActivationBytes(spec, first_unit, end_unit) +
                                RecomputationBytes(spec, first_unit, end_unit),

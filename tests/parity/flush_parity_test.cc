@@ -53,6 +53,31 @@ TEST(FlushParity, EveryFlushScheduleGivesTheBitsOfOneStage) {
   EXPECT_GE(schedules, 5);
 }
 
+TEST(FlushParity, HoldsForEveryOptimizer) {
+  SmallData data;
+  for (const char* name : {"muon", "lion"}) {
+    SCOPED_TRACE(name);
+    v1::JobSpec spec = SmallJob(data, "1f1b", 3);
+    spec.mutable_optimizer()->set_name(name);
+    spec.mutable_optimizer()->set_lr(2e-3);
+    spec.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_EXTRAPOLATE);
+    const RunResult one_stage = Train(spec, {5});
+    EXPECT_LT(one_stage.losses.back(), one_stage.losses.front() - 0.5);
+    ExpectSame(Train(spec, {2, 1, 1, 1}), one_stage);
+  }
+}
+
+TEST(FlushParity, HoldsForPaciOfWhichEveryUpdateIsFlushed) {
+  SmallData data;
+  const RunResult one_stage = Train(SmallJob(data, "1f1b", 3), {5});
+  v1::JobSpec spec = SmallJob(data, "paci", 3);
+  spec.mutable_pipeline()->set_flush_first(15);
+  spec.mutable_pipeline()->set_flush_last(9);
+  ExpectSame(Train(spec, {2, 1, 1, 1}), one_stage);
+  spec.mutable_pipeline()->set_flush_last(8);
+  EXPECT_NE(Train(spec, {2, 1, 1, 1}).losses, one_stage.losses);
+}
+
 // Two and three chunks on two stages, with recomputation and dropout, whose masks are of a unit of
 // the model and not of its place in a stage.
 TEST(FlushParity, ChunksGiveTheBitsOfOneStage) {

@@ -98,8 +98,12 @@ std::vector<StageMemory> PlannedMemory(const v1::JobSpec& spec, const Partition&
 
 TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
   SmallData data;
-  const auto check = [&](const std::string& schedule, v1::Recompute recompute, uint32_t hidden) {
+  const auto check = [&](const std::string& schedule, v1::Recompute recompute, uint32_t hidden,
+                         const std::string& optimizer = "adamw",
+                         v1::LagCorrection correction = v1::LAG_CORRECTION_NONE) {
     v1::JobSpec spec = SmallJob(data, schedule, 6);
+    spec.mutable_optimizer()->set_name(optimizer);
+    spec.mutable_optimizer()->set_lag_correction(correction);
     spec.mutable_model()->set_layers(4);
     spec.mutable_model()->set_hidden(hidden);
     spec.mutable_model()->set_heads(4);
@@ -122,9 +126,9 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
       // Where arrivals decide when a weight half is done, a stage may hold less than it could.
       const double least = schedule == "zb-h1" || schedule == "zb-2p" ? 0.5 : 0.88;
       EXPECT_THAT(ratio, AllOf(Ge(least), Le(1.1)))
-          << schedule << ", recompute " << v1::Recompute_Name(recompute) << ", hidden " << hidden
-          << ", stage " << stage << ": " << counted[stage] << " bytes, planned "
-          << planned[stage].TotalBytes();
+          << schedule << ", " << optimizer << ", recompute " << v1::Recompute_Name(recompute)
+          << ", hidden " << hidden << ", stage " << stage << ": " << counted[stage]
+          << " bytes, planned " << planned[stage].TotalBytes();
     }
   };
   for (const char* schedule :
@@ -132,6 +136,10 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
         "pipedream-2bw", "pipemare", "pipeoptim", "spectrain", "nesterov"}) {
     check(schedule, v1::RECOMPUTE_NONE, 64);
     check(schedule, v1::RECOMPUTE_NONE, 32);
+  }
+  for (const char* optimizer : {"adamw", "muon", "lion"}) {
+    check("paci", v1::RECOMPUTE_NONE, 64, optimizer);
+    check("paci", v1::RECOMPUTE_NONE, 64, optimizer, v1::LAG_CORRECTION_EXTRAPOLATE);
   }
   for (const char* schedule : {"1f1b", "paci", "interleaved"}) {
     check(schedule, v1::RECOMPUTE_SELECTIVE, 64);

@@ -37,7 +37,7 @@ std::vector<double> AccumulateGradients(const v1::JobSpec& spec) {
       torch::autograd::backward({loss / static_cast<double>(kAccumulation)});
     }
     losses.push_back(sum / kAccumulation);
-    optimizer.Step(LearningRateAt(spec, update));
+    optimizer.Step(update, LearningRateAt(spec, update));
     for (const Parameter& p : model.parameters()) p.tensor.mutable_grad().reset();
   }
   return losses;

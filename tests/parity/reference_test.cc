@@ -62,6 +62,17 @@ Versions OfStrictPaci(const v1::JobSpec& spec, const std::string& name, int64_t 
   return {std::max<int64_t>(0, micro_batch - cap + 1) / a, micro_batch / a};
 }
 
+// The same between updates that are flushed: their micro-batches meet their own update's weights,
+// and those after the first flush at least the last flushed update's.
+Versions OfStrictHybrid(const v1::JobSpec& spec, const std::string& name, int64_t micro_batch) {
+  const Versions asynchronous = OfStrictPaci(spec, name, micro_batch);
+  const auto update = asynchronous.backward;
+  const auto first = static_cast<int64_t>(spec.pipeline().flush_first());
+  const auto last = static_cast<int64_t>(spec.train().updates() - spec.pipeline().flush_last());
+  if (update < first || update >= last) return {update, update};
+  return {std::max(asynchronous.forward, first - 1), update};
+}
+
 TEST(Reference, OneStageIsTheModelAndTheOptimizerOfTheirDefinitions) {
   SmallData data;
   const v1::JobSpec spec = SmallJob(data, "1f1b", 3);
@@ -86,9 +97,10 @@ struct System {
   const char* schedule;
   uint32_t accumulation;
   VersionOf versions;
+  bool is_hybrid = false;
 };
 void PrintTo(const System& system, std::ostream* out) {
-  *out << system.schedule << " a = " << system.accumulation;
+  *out << system.schedule << " a = " << system.accumulation << (system.is_hybrid ? ", hybrid" : "");
 }
 
 class DelayedReference : public testing::TestWithParam<System> {};
@@ -98,16 +110,21 @@ TEST_P(DelayedReference, UsesTheWeightsOfItsDefinition) {
   v1::JobSpec spec = SmallJob(data, GetParam().schedule, GetParam().accumulation);
   // A validation would drain the pipeline.
   spec.mutable_train()->set_eval_every(0);
+  if (GetParam().is_hybrid) {
+    spec.mutable_pipeline()->set_flush_first(6);
+    spec.mutable_pipeline()->set_flush_last(5);
+  }
   const Weights initial = InitialWeights(spec);
   const RunResult run = Train(spec, {2, 1, 1, 1});
   const ReferenceRun reference = TrainReference(spec, initial, GetParam().versions);
   ExpectNear(run, reference,
              FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
   // The comparison can tell versions apart.
-  const ReferenceRun without_lag = TrainReference(spec, initial, Newest);
+  const ReferenceRun with_others =
+      TrainReference(spec, initial, GetParam().is_hybrid ? OfStrictPaci : Newest);
   double largest = 0;
   for (size_t i = 0; i < run.losses.size(); ++i) {
-    largest = std::max(largest, std::abs(without_lag.losses[i] - reference.losses[i]));
+    largest = std::max(largest, std::abs(with_others.losses[i] - reference.losses[i]));
   }
   EXPECT_GT(largest, 1e-2);
 }
@@ -116,8 +133,9 @@ INSTANTIATE_TEST_SUITE_P(
     Systems, DelayedReference,
     testing::Values(System{"paci", 1, OfStrictPaci}, System{"paci", 2, OfStrictPaci},
                     System{"paci", 3, OfStrictPaci}, System{"paci", 5, OfStrictPaci},
-                    System{"async", 1, OfStrictPaci}, System{"pipedream", 1, OfStrictStash},
-                    System{"pipedream", 3, OfStrictStash},
+                    System{"paci", 1, OfStrictHybrid, true},
+                    System{"paci", 3, OfStrictHybrid, true}, System{"async", 1, OfStrictPaci},
+                    System{"pipedream", 1, OfStrictStash}, System{"pipedream", 3, OfStrictStash},
                     System{"pipedream-2bw", 2, OfDoubleBuffer},
                     System{"pipedream-2bw", 5, OfDoubleBuffer}));
 

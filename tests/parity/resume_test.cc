@@ -66,6 +66,32 @@ TEST(Resume, EveryScheduleGoesOnBitForBit) {
   }
 }
 
+// From a checkpoint among the flushed updates and from one after them: the run goes over to the
+// asynchronous order, and back, where the one that was not interrupted did.
+TEST(Resume, EveryOptimizerAndCorrectionGoesOnBitForBitAcrossFlushedUpdates) {
+  SmallData data;
+  for (const char* name : {"adamw", "muon", "lion"}) {
+    for (const v1::LagCorrection correction :
+         {v1::LAG_CORRECTION_NONE, v1::LAG_CORRECTION_EXTRAPOLATE,
+          v1::LAG_CORRECTION_ERROR_FEEDBACK}) {
+      SCOPED_TRACE(absl::StrCat(name, " ", v1::LagCorrection_Name(correction)));
+      v1::JobSpec spec = CheckpointedJob(data, "paci", 2);
+      spec.mutable_pipeline()->set_flush_first(11);
+      spec.mutable_pipeline()->set_flush_last(3);
+      spec.mutable_optimizer()->set_name(name);
+      spec.mutable_optimizer()->set_lr(2e-3);
+      spec.mutable_optimizer()->set_lag_correction(correction);
+      const RunResult whole = Train(spec, {2, 1, 1, 1});
+      for (const uint64_t update : {8, 16}) {
+        v1::JobSpec rest = spec;
+        rest.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+        const v1::Checkpoint checkpoint = Commit(spec, whole, update);
+        ExpectTheRest(Train(rest, {2, 1, 1, 1}, std::nullopt, nullptr, &checkpoint), whole, update);
+      }
+    }
+  }
+}
+
 // What recovery.mode fast goes on from: the same as a checkpoint holds, over another worker's
 // memory.
 TEST(Resume, ACopyOfAStageHasAllThatACheckpointHas) {

@@ -72,6 +72,9 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
   spec.mutable_optimizer()->set_lr_floor(0.1);
   spec.mutable_optimizer()->set_correction_decay(0.135);
   spec.mutable_optimizer()->set_rescale_updates(4);
+  spec.mutable_optimizer()->set_momentum(0.95);
+  spec.mutable_optimizer()->set_split_qkv(true);
+  spec.mutable_optimizer()->set_lag_correction_strength(1);
   spec.mutable_train()->set_updates(24);
   spec.mutable_train()->set_seed(7);
   spec.mutable_train()->set_eval_every(8);

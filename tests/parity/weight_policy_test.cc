@@ -39,8 +39,8 @@ class OneWeight {
   OneWeight(const std::string& schedule, int64_t stage)
       : spec_(OneWeightJob(schedule)),
         parameters_({{"w", at::full({1}, 10.0).to(at::kFloat).set_requires_grad(true), false}}),
-        optimizer_(MakeOptimizer(spec_, parameters_)),
         schedule_(MakeSchedule(ScheduleConfigOf(spec_), stage)),
+        optimizer_(MakeOptimizer(spec_, *schedule_, parameters_)),
         policy_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())) {}
 
   double now() const { return parameters_[0].tensor.item<double>(); }
@@ -57,7 +57,7 @@ class OneWeight {
   // With a constant gradient AdamW's direction is 1: the weight falls by the learning rate.
   void Step(int64_t update) {
     parameters_[0].tensor.mutable_grad() = at::ones({1});
-    policy_->Step(update, [&] { optimizer_->Step(0.5); });
+    policy_->Step(update, [&] { optimizer_->Step(update, 0.5); });
   }
   void Skip(int64_t update) {
     policy_->Step(update, [] {});
@@ -67,8 +67,8 @@ class OneWeight {
  private:
   const v1::JobSpec spec_;
   const std::vector<Parameter> parameters_;
-  const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<Schedule> schedule_;
+  const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<StageWeights> policy_;
 };
 
@@ -162,7 +162,7 @@ TEST(NAdamW, IsItsDefinition) {
                          (1 - momentum(t)) * g / (1 - product);
     w = w * (1 - lr * 0.1) - lr * ahead / (std::sqrt(v / (1 - std::pow(0.95, t))) + 1e-3);
     parameters[0].tensor.mutable_grad() = at::full({1}, g).to(at::kFloat);
-    optimizer.Step(lr);
+    optimizer.Step(t - 1, lr);
     ASSERT_NEAR(parameters[0].tensor.item<double>(), w, 2e-6) << "step " << t;
   }
 }

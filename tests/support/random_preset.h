@@ -11,6 +11,12 @@ namespace paci {
 // Makes `config` one of the presets, and changes what that one has rules for.
 inline void ApplyRandomPreset(ScheduleConfig& config) {
   ApplyPreset(*rc::gen::elementOf(Presets()), config);
+  if (config.boundary == UpdateBoundary::kLocalAccumulation &&
+      config.weights != WeightPolicy::kDoubleBuffer) {
+    const int64_t updates = config.milestones.updates;
+    config.flush_first = *rc::gen::inRange<int64_t>(0, updates + 1);
+    config.flush_last = *rc::gen::inRange<int64_t>(0, updates + 1 - config.flush_first);
+  }
   if (config.order != Order::kInterleaved) return;
   config.chunks = *rc::gen::inRange<int64_t>(2, 5);
   config.stages = std::max<int64_t>(config.stages, 2);

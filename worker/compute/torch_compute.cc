@@ -81,9 +81,9 @@ class TorchCompute final : public StageCompute {
         batches_(spec_, std::move(batches), device),
         model_(spec_, command.assignments(static_cast<int>(stage_)).chunks(), device),
         parameters_(model_.parameters()),
-        optimizer_(MakeOptimizer(spec_, parameters_)),
         schedule_(MakeSchedule(
             ScheduleConfigOf(spec_, static_cast<int64_t>(command.first_update())), stage_)),
+        optimizer_(MakeOptimizer(spec_, *schedule_, parameters_)),
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
                                          options_.dtype(at::kFloat))),
@@ -179,7 +179,8 @@ class TorchCompute final : public StageCompute {
     return Guarded("update ", update, [&]() -> absl::StatusOr<StepResult> {
       const at::NoGradGuard no_grad;
       StepResult result;
-      result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update);
+      result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update) *
+                             LagScale(spec_.optimizer(), schedule_->MeanLag(update));
       std::vector<at::Tensor> gradients;
       gradients.reserve(parameters_.size());
       for (const Parameter& p : parameters_) gradients.push_back(p.gradient());
@@ -189,7 +190,7 @@ class TorchCompute final : public StageCompute {
       weights_->Step(update, [&] {
         if (result.is_skipped) return;
         Clip(gradients, result.gradient_norm);
-        optimizer_->Step(result.learning_rate);
+        optimizer_->Step(update, result.learning_rate);
         model_.TakeMasters();
         sample_.Read(parameters_);
       });
@@ -323,8 +324,8 @@ class TorchCompute final : public StageCompute {
   TokenBatches batches_;              // asked at the ends of the model only
   StageModel model_;
   const std::vector<Parameter> parameters_;
-  const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<Schedule> schedule_;
+  const std::unique_ptr<Optimizer> optimizer_;
   const std::unique_ptr<StageWeights> weights_;
   std::vector<std::unique_ptr<StagePasses>> passes_;  // by chunk
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss

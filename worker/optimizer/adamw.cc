@@ -21,7 +21,7 @@ AdamW::AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parame
   }
 }
 
-void AdamW::Step(double learning_rate) {
+void AdamW::Step(int64_t /*update*/, double learning_rate) {
   for (Group& group : groups_) {
     if (group.parameters.empty()) continue;
     at::_foreach_add_(group.step, 1);

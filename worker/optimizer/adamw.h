@@ -13,7 +13,7 @@ class AdamW : public Optimizer {
  public:
   AdamW(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters);
 
-  void Step(double learning_rate) override;
+  void Step(int64_t update, double learning_rate) override;
   // (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
   at::Tensor Direction(size_t index) const override;
   // ("exp_avg", m), ("exp_avg_sq", v), ("step", t).

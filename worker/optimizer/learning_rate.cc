@@ -16,4 +16,8 @@ double LearningRateAt(const v1::JobSpec& spec, int64_t update) {
   return optimizer.lr() * (optimizer.lr_floor() + (1 - optimizer.lr_floor()) * cosine);
 }
 
+double LagScale(const v1::OptimizerSpec& optimizer, double lag) {
+  return std::pow(1 + lag, -optimizer.lag_lr());
+}
+
 }  // namespace paci

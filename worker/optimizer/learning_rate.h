@@ -11,4 +11,7 @@ namespace paci {
 // update. Pure.
 double LearningRateAt(const v1::JobSpec& spec, int64_t update);
 
+// What is made of it at a stage that lags by `lag` updates on average: (1 + lag)^-lag_lr.
+double LagScale(const v1::OptimizerSpec& optimizer, double lag);
+
 }  // namespace paci

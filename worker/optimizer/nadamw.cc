@@ -20,7 +20,7 @@ void NAdamW::OnStateLoaded() {
   while (steps_ < steps) product_ *= MomentumAt(++steps_);
 }
 
-void NAdamW::Step(double learning_rate) {
+void NAdamW::Step(int64_t /*update*/, double learning_rate) {
   product_ *= MomentumAt(++steps_);
   const double now = MomentumAt(steps_);
   const double next = MomentumAt(steps_ + 1);

@@ -13,7 +13,7 @@ namespace paci {
 class NAdamW final : public AdamW {
  public:
   using AdamW::AdamW;
-  void Step(double learning_rate) override;
+  void Step(int64_t update, double learning_rate) override;
   void OnStateLoaded() override;
 
  private:

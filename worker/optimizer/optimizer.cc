@@ -1,17 +1,46 @@
 #include "worker/optimizer/optimizer.h"
 
-#include "common/config/schedule_config.h"
+#include "common/config/lag.h"
 #include "worker/optimizer/adamw.h"
+#include "worker/optimizer/lag_correction.h"
+#include "worker/optimizer/lion.h"
+#include "worker/optimizer/muon.h"
 #include "worker/optimizer/nadamw.h"
 
 namespace paci {
+namespace {
 
-std::unique_ptr<Optimizer> MakeOptimizer(const v1::JobSpec& spec,
-                                         const std::vector<Parameter>& parameters) {
-  if (ScheduleConfigOf(spec).weights == WeightPolicy::kNesterov) {
-    return std::make_unique<NAdamW>(spec.optimizer(), parameters);
+std::unique_ptr<Optimizer> MakeUncorrected(const v1::OptimizerSpec& spec, WeightPolicy weights,
+                                           const std::vector<Parameter>& parameters) {
+  if (weights == WeightPolicy::kNesterov) return std::make_unique<NAdamW>(spec, parameters);
+  if (spec.name() == "muon") return std::make_unique<Muon>(spec, parameters);
+  if (spec.name() == "lion") return std::make_unique<Lion>(spec, parameters);
+  return std::make_unique<AdamW>(spec, parameters);
+}
+
+// Of the stage of `schedule`; `always`: as if no update flushed.
+LagOf LagsToCorrect(const Schedule& schedule, bool always, double strength) {
+  ScheduleConfig config = schedule.config();
+  if (always) {
+    config.boundary = UpdateBoundary::kLocalAccumulation;
+    config.flush_first = config.flush_last = 0;
   }
-  return std::make_unique<AdamW>(spec.optimizer(), parameters);
+  const std::shared_ptr<Schedule> lagging = MakeSchedule(config, schedule.stage());
+  return [lagging, strength](int64_t update) { return strength * lagging->MeanLag(update); };
+}
+
+}  // namespace
+
+std::unique_ptr<Optimizer> MakeOptimizer(const v1::JobSpec& spec, const Schedule& schedule,
+                                         const std::vector<Parameter>& parameters) {
+  const v1::OptimizerSpec& optimizer = spec.optimizer();
+  std::unique_ptr<Optimizer> made =
+      MakeUncorrected(optimizer, schedule.config().weights, parameters);
+  const v1::LagCorrection correction = LagCorrectionOf(spec);
+  if (correction == v1::LAG_CORRECTION_NONE) return made;
+  LagOf lags = LagsToCorrect(schedule, optimizer.lag_correction_always(),
+                             optimizer.lag_correction_strength());
+  return std::make_unique<LagCorrected>(std::move(made), parameters, correction, std::move(lags));
 }
 
 }  // namespace paci

@@ -7,11 +7,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/schedule/schedule.h"
 #include "paci/v1/job.pb.h"
 #include "worker/model/gpt.h"
 
@@ -22,11 +24,11 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  // REQUIRES: every parameter has a gradient.
-  virtual void Step(double learning_rate) = 0;
+  // As update `update` of the run. REQUIRES: every parameter has a gradient.
+  virtual void Step(int64_t update, double learning_rate) = 0;
 
-  // What the weights of parameter `index` last moved along, per unit of learning rate and without
-  // weight decay; 0 before the first step.
+  // What the weights of parameter `index` last moved along, per unit of learning rate, without
+  // weight decay and without a correction for lag; 0 before the first step.
   virtual at::Tensor Direction(size_t index) const = 0;
 
   // Of parameter `index`, by name; the tensors are the optimizer's own.
@@ -35,8 +37,9 @@ class Optimizer {
   virtual void OnStateLoaded() {}
 };
 
-// The one that the job's schedule and optimizer ask for.
-std::unique_ptr<Optimizer> MakeOptimizer(const v1::JobSpec& spec,
+// The one that the job's schedule and optimizer ask for, of the stage of `schedule`, with its
+// correction for lag if it has one.
+std::unique_ptr<Optimizer> MakeOptimizer(const v1::JobSpec& spec, const Schedule& schedule,
                                          const std::vector<Parameter>& parameters);
 
 }  // namespace paci

@@ -83,6 +83,23 @@ TEST(JobFile, DerivesDefaultsFromOtherKeys) {
   EXPECT_EQ(Parsed(kLeast, {"train.updates=1"}).optimizer().warmup_updates(), 1u);
 }
 
+TEST(JobFile, AutoIsTheDefaultThatIsMadeOfOtherKeys) {
+  const std::string text = std::string(kLeast) + "optimizer: {warmup_updates: auto}\n";
+  EXPECT_EQ(Parsed(text).optimizer().warmup_updates(), 3u);
+  EXPECT_EQ(Parsed(text, {"optimizer.warmup_updates=9"}).optimizer().warmup_updates(), 9u);
+  EXPECT_EQ(Parsed(kLeast, {"pipeline.accumulation=auto"}).pipeline().accumulation(), 2u);
+  EXPECT_EQ(Parsed(kLeast, {"pipeline.accumulation=9", "pipeline.accumulation=auto"})
+                .pipeline()
+                .accumulation(),
+            2u);
+  EXPECT_EQ(Parsed(kLeast, {"pipeline.accumulation=auto", "pipeline.extra_in_flight=3"})
+                .pipeline()
+                .accumulation(),
+            5u);
+  EXPECT_THAT(Error(kLeast, {"pipeline.micro_batch=auto"}),
+              HasSubstr("\"auto\" is not a whole number"));
+}
+
 TEST(JobFile, AnOverrideReplacesTheFileAndTheLastOneCounts) {
   const v1::JobSpec spec =
       Parsed(ExampleJobFile(), {"optimizer.lr=1", "optimizer.lr=1e-3", "pipeline.partition=1,2,2,1",

@@ -8,6 +8,7 @@
 
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
+#include "common/config/lag.h"
 #include "common/config/spec_field.h"
 #include "tests/unit/config/valid_spec.h"
 
@@ -245,6 +246,74 @@ TEST(Rule, ActivationsAndLogitsAreOfBearableSize) {
   EXPECT_EQ(error(4096, 1024, 128, 16384), "");
   EXPECT_THAT(error(4097, 1024, 128, 16384),
               StartsWith("pipeline.micro_batch: logits of 4097 x 1024 x 16384 floats have"));
+}
+
+TEST(Rule, FlushedUpdatesAreOfAScheduleThatDoesNotFlushAndOfTheRun) {
+  const auto error = [](const char* schedule, uint64_t first, uint64_t last) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_schedule(schedule);
+      s->mutable_pipeline()->set_flush_first(first);
+      s->mutable_pipeline()->set_flush_last(last);
+      s->mutable_train()->set_updates(500);
+    });
+  };
+  EXPECT_EQ(error("paci", 60, 440), "");
+  EXPECT_EQ(error("pipedream", 60, 0), "");
+  EXPECT_EQ(error("1f1b", 0, 0), "");
+  EXPECT_EQ(error("paci", 60, 441),
+            "pipeline.flush_first: 60 first and 441 last updates are more than train.updates 500; "
+            "expected at most that together");
+  EXPECT_EQ(error("1f1b", 0, 1),
+            "pipeline.flush_first: schedule 1f1b flushes before every update; expected 0, or with "
+            "it the schedule paci");
+  EXPECT_THAT(error("pipedream-2bw", 1, 0), HasSubstr("the weights of one update back even then"));
+}
+
+TEST(Rule, LagIsMadeUpForOnce) {
+  const auto error = [](const char* schedule, v1::LagCorrection correction, double exponent) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_schedule(schedule);
+      s->mutable_optimizer()->set_lag_correction(correction);
+      s->mutable_optimizer()->set_lag_lr(exponent);
+    });
+  };
+  EXPECT_EQ(error("paci", v1::LAG_CORRECTION_EXTRAPOLATE, 1), "");
+  EXPECT_EQ(error("pipedream-2bw", v1::LAG_CORRECTION_ERROR_FEEDBACK, 1), "");
+  EXPECT_EQ(error("spectrain", v1::LAG_CORRECTION_AUTO, 0), "");
+  EXPECT_EQ(error("pipemare", v1::LAG_CORRECTION_EXTRAPOLATE, 0),
+            "optimizer.lag_correction: a correction makes up for lag, and so does schedule "
+            "pipemare; expected one of the two, so none or auto here");
+  EXPECT_EQ(error("pipeoptim", v1::LAG_CORRECTION_NONE, 0.5),
+            "optimizer.lag_lr: an exponent of 0.5 makes up for lag, and so does schedule "
+            "pipeoptim; expected one of the two, so 0 here");
+}
+
+TEST(Rule, NesterovStepsWithAnOptimizerOfItsOwn) {
+  const auto error = [](const char* schedule) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_schedule(schedule);
+      s->mutable_optimizer()->set_name("muon");
+    });
+  };
+  EXPECT_EQ(error("paci"), "");
+  EXPECT_THAT(error("nesterov"), StartsWith("optimizer.name: muon is not what schedule nesterov"));
+}
+
+// `auto` is decided by the schedule.
+TEST(LagCorrectionOf, IsNoneWhereThereIsNothingToCorrect) {
+  const auto of = [](const char* schedule, v1::LagCorrection asked) {
+    v1::JobSpec spec = ValidSpec();
+    spec.mutable_pipeline()->set_schedule(schedule);
+    spec.mutable_optimizer()->set_lag_correction(asked);
+    return LagCorrectionOf(spec);
+  };
+  EXPECT_EQ(of("paci", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_EXTRAPOLATE);
+  EXPECT_EQ(of("async", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_EXTRAPOLATE);
+  EXPECT_EQ(of("1f1b", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_NONE);
+  EXPECT_EQ(of("pipeoptim", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_NONE);
+  EXPECT_EQ(of("1f1b", v1::LAG_CORRECTION_ERROR_FEEDBACK), v1::LAG_CORRECTION_ERROR_FEEDBACK);
+  EXPECT_EQ(of("paci", v1::LAG_CORRECTION_NONE), v1::LAG_CORRECTION_NONE);
+  EXPECT_EQ(of("paci", v1::LAG_CORRECTION_UNSPECIFIED), v1::LAG_CORRECTION_NONE);
 }
 
 TEST(Rule, TheLargestOfEverythingDoesNotOverflow) {

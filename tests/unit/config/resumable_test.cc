@@ -53,6 +53,23 @@ TEST(CheckResumableBy, AScheduleThatKeepsSomethingNeedsACheckpointOfOneThatDoes)
               HasSubstr("pipedream-2bw"));
 }
 
+TEST(CheckResumableBy, TheOptimizerIsTheSameAndACorrectionFindsWhatItKeeps) {
+  const v1::JobSpec plain = Of("paci");
+  v1::JobSpec muon = plain;
+  muon.mutable_optimizer()->set_name("muon");
+  EXPECT_EQ(CheckResumableBy(muon, plain).message(),
+            "its optimizer.name is adamw; the job's is muon");
+  v1::JobSpec corrected = plain;
+  corrected.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_AUTO);
+  EXPECT_THAT(
+      std::string(CheckResumableBy(corrected, plain).message()),
+      HasSubstr("expected optimizer.lag_correction none, or a checkpoint of a job with one"));
+  EXPECT_TRUE(CheckResumableBy(plain, corrected).ok());
+  v1::JobSpec fed_back = corrected;
+  fed_back.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_ERROR_FEEDBACK);
+  EXPECT_TRUE(CheckResumableBy(fed_back, corrected).ok());
+}
+
 // The sentence is right about every schedule that it offers.
 TEST(CheckResumableBy, WhatIsOfferedFits) {
   for (const Preset& writer : Presets()) {

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "tests/support/random_preset.h"
 #include "tests/support/simulated_pipeline.h"
@@ -60,9 +61,15 @@ int64_t HeldCapOf(const ScheduleConfig& config, int64_t i) {
 }
 int64_t LagBoundOf(const ScheduleConfig& config, int64_t i) {
   if (config.boundary == UpdateBoundary::kFlush) return 0;
+  if (config.flush_first + config.flush_last == config.milestones.updates) return 0;
   if (config.weights == WeightPolicy::kDoubleBuffer) return 1;
   const int64_t a = config.accumulation;
   return (InFlightCapOf(config, i) - 1 + a - 1) / a;
+}
+
+bool FlushesBefore(const ScheduleConfig& config, int64_t update) {
+  return config.boundary == UpdateBoundary::kFlush || update < config.flush_first ||
+         update >= config.milestones.updates - config.flush_last;
 }
 
 RC_GTEST_PROP(Schedule, FinishesWithEveryMicroBatchOnceAndInOrder, ()) {
@@ -126,7 +133,35 @@ RC_GTEST_PROP(Schedule, UsesTheVersionsOfItsWeightPolicy, ()) {
           RC_ASSERT(forward <= own_update);
           RC_ASSERT(backward == own_update);
       }
-      if (config.boundary == UpdateBoundary::kFlush) RC_ASSERT(forward == own_update);
+      if (FlushesBefore(config, own_update)) RC_ASSERT(forward == own_update);
+    }
+  }
+}
+
+// By count, in the order that does not depend on timing, once as many updates lag as can.
+RC_GTEST_PROP(Schedule, SaysTheMeanLagOfAnUpdate, ()) {
+  ScheduleConfig config = RandomConfig();
+  RC_PRE(config.chunks == 1 && !Splits(config) && config.order != Order::kFillDrain);
+  config.order = Order::kStrict;
+  config.milestones.updates = *rc::gen::inRange<int64_t>(1, 16);
+  config.flush_last = std::min(config.flush_last, config.milestones.updates);
+  config.milestones.eval_every = config.milestones.checkpoint_every = 0;
+  config.milestones.checkpoint_last = false;
+  const Simulation run = RandomRun(config);
+  for (int64_t i = 0; i < config.stages; ++i) {
+    const auto schedule = MakeSchedule(config, i);
+    const std::vector<int64_t> versions = VersionsOf(run.stages[i], ActionKind::kForward);
+    for (int64_t u = 0; u < config.milestones.updates; ++u) {
+      const int64_t since_flush = u - std::max<int64_t>(config.flush_first - 1, 0);
+      double sum = 0;
+      for (int64_t m = u * config.accumulation; m < (u + 1) * config.accumulation; ++m) {
+        sum += static_cast<double>(u - versions[m]);
+      }
+      const double mean = sum / static_cast<double>(config.accumulation);
+      RC_ASSERT(mean <= schedule->MeanLag(u) + 1e-9);
+      if (FlushesBefore(config, u) || since_flush >= schedule->LagBound()) {
+        RC_ASSERT(std::abs(mean - schedule->MeanLag(u)) < 1e-9);
+      }
     }
   }
 }
@@ -188,8 +223,8 @@ RC_GTEST_PROP(Schedule, TakesTheTimeOfItsClosedForm, ()) {
   config.milestones.eval_every = 0;
   config.milestones.checkpoint_every = 0;
   config.milestones.checkpoint_last = false;
-  const bool flushes = config.boundary == UpdateBoundary::kFlush;
-  const int64_t fills = flushes ? config.milestones.updates : 1;
+  int64_t fills = 1;
+  for (int64_t u = 1; u < config.milestones.updates; ++u) fills += FlushesBefore(config, u) ? 1 : 0;
   const Simulation run = SimulateOrFail(config, EqualCosts(config));
   RC_ASSERT(run.end_seconds ==
             static_cast<double>(3 * (config.Passes() + fills * (config.stages - 1))));

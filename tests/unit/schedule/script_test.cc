@@ -33,6 +33,8 @@ ScheduleConfig ParseConfig(const std::string& line) {
     if (key == "stages") config.stages = value;
     if (key == "chunks") config.chunks = value;
     if (key == "accumulation") config.accumulation = value;
+    if (key == "flush_first") config.flush_first = value;
+    if (key == "flush_last") config.flush_last = value;
     if (key == "updates") config.milestones.updates = value;
     if (key == "eval_every") config.milestones.eval_every = value;
     if (key == "eval_batches") config.milestones.eval_batches = value;

@@ -52,6 +52,18 @@ TEST(Planner, ComparesSchedulesByTheirClosedForms) {
   EXPECT_EQ(plan.costs, "the job's emulation");
 }
 
+// Of eight simulated updates four: three of them begin with a fill of three micro-batches.
+TEST(Planner, FlushesTheShareOfUpdatesThatTheJobDoes) {
+  v1::JobSpec spec = EmulatedSpec();
+  spec.mutable_pipeline()->set_flush_first(spec.train().updates() / 2);
+  const Plan plan = PlanOf(spec, {{4}, {"1f1b", "paci", "pipedream-2bw"}, {8}});
+  ASSERT_EQ(plan.choices.size(), 3u);
+  EXPECT_EQ(plan.choices[0].key.schedule, "pipedream-2bw");
+  EXPECT_EQ(plan.choices[1].key.schedule, "paci");
+  EXPECT_NEAR(plan.choices[1].share_of_limit, 7 * 8.0 / (7 * 8 + 3 * 3), 1e-9);
+  EXPECT_NEAR(plan.choices[2].share_of_limit, 8.0 / 11, 1e-9);
+}
+
 TEST(Planner, SkipsWhatTheJobFileForbidsAndSaysWhy) {
   const Plan plan = PlanOf(EmulatedSpec(), {{4, 7}, {"paci", "async"}, {8}});
   ASSERT_EQ(plan.choices.size(), 1u);

@@ -22,6 +22,8 @@ v1::JobSpec SpecOf(const RuntimeShape& shape) {
   pipeline.set_schedule(shape.schedule);
   pipeline.set_order(shape.order);
   pipeline.set_extra_in_flight(shape.extra_in_flight);
+  pipeline.set_flush_first(shape.flush_first);
+  pipeline.set_flush_last(shape.flush_last);
   pipeline.set_micro_batch(1);
   pipeline.set_frame_checksums(true);
   spec.mutable_train()->set_updates(shape.updates);

@@ -23,6 +23,8 @@ struct RuntimeShape {
   std::string schedule = "paci";
   v1::Order order = v1::ORDER_DRAIN_FIRST;
   int extra_in_flight = 0;
+  int flush_first = 0;  // updates
+  int flush_last = 0;
   int hidden = 8;      // 4 * hidden bytes an activation
   int eval_every = 0;  // 0: no validation
   int eval_batches = 1;

@@ -27,6 +27,11 @@ RuntimeShape RandomShape() {
   shape.eval_every = *rc::gen::inRange(0, 4);
   shape.eval_batches = *rc::gen::inRange(1, 6);
   shape.checkpoint_every = *rc::gen::inRange(-1, 3);
+  if (preset.boundary == UpdateBoundary::kLocalAccumulation &&
+      preset.weights != WeightPolicy::kDoubleBuffer) {
+    shape.flush_first = *rc::gen::inRange(0, shape.updates + 1);
+    shape.flush_last = *rc::gen::inRange(0, shape.updates + 1 - shape.flush_first);
+  }
   if (preset.order == Order::kInterleaved) {
     shape.chunks = *rc::gen::inRange(2, 4);
     shape.stages = std::max(shape.stages, 2);
