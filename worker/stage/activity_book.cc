@@ -33,7 +33,7 @@ void ActivityBook::BookAction(Activity activity, const SpanKey& key) {
 
 void ActivityBook::TakeTimes(bool all) {
   for (const ActionTime& time : compute_.TakeTimes(all)) {
-    const Action action = std::move(on_device_.front());
+    const Action action = on_device_.front();
     on_device_.pop_front();
     Add(action.before, time.begin_seconds - time.idle_seconds, time.idle_seconds);
     Add(action.action, time.begin_seconds, time.seconds);
