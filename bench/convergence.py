@@ -28,6 +28,13 @@ SWEEP = [7.5e-4, 1.5e-3, 3e-3, 6e-3, 1.2e-2, 2.4e-2]
 MARKS = 10  # validations after the first update, evenly over the data
 
 
+def length_settings(micro_batches: int, accumulation: int) -> dict[str, object]:
+    """The settings of a run over so many micro-batches: warm-up over a tenth of them, MARKS validations."""
+    updates = micro_batches // accumulation
+    return {"pipeline.accumulation": accumulation, "optimizer.warmup_updates": updates // 10, "train.updates": updates,
+            "train.eval_every": updates // MARKS}
+
+
 class Run(NamedTuple):
     """What makes two runs the same."""
     system: str
@@ -37,10 +44,8 @@ class Run(NamedTuple):
     micro_batches: int
 
     def settings(self) -> dict[str, object]:
-        updates = self.micro_batches // self.accumulation
-        return {"pipeline.schedule": self.system, "pipeline.accumulation": self.accumulation, "train.seed": self.seed,
-                "optimizer.lr": self.lr, "optimizer.warmup_updates": updates // 10, "train.updates": updates,
-                "train.eval_every": updates // MARKS}
+        return length_settings(self.micro_batches, self.accumulation) | {
+            "pipeline.schedule": self.system, "train.seed": self.seed, "optimizer.lr": self.lr}
 
 
 class Results:

@@ -22,7 +22,7 @@ import time
 from typing import NamedTuple
 
 from cluster import ROOT, Cluster, cluster, kjv, mean_lag, report
-from convergence import JOB_FILE, MARKS, Results, rounded
+from convergence import JOB_FILE, MARKS, Results, length_settings, rounded
 from convergence_report import final_loss, with_spread
 
 FLUSH, PACI = "1f1b", "paci"
@@ -70,13 +70,11 @@ class Run(NamedTuple):
 
     def settings(self) -> dict[str, object]:
         updates = self.micro_batches // self.accumulation
-        return {
+        return length_settings(self.micro_batches, self.accumulation) | {
             "pipeline.schedule": self.schedule, "pipeline.stages": self.stages, "model.layers": max(8, self.stages),
-            "pipeline.accumulation": self.accumulation, "pipeline.flush_first": round(self.start * updates),
-            "optimizer.name": self.optimizer, "optimizer.lr": self.lr, "optimizer.warmup_updates": updates // 10,
-            "optimizer.lag_correction": self.correction, "optimizer.lag_lr": self.lag_lr,
-            "optimizer.lag_correction_always": str(self.schedule == FLUSH).lower(),
-            "train.seed": self.seed, "train.updates": updates, "train.eval_every": updates // MARKS}
+            "pipeline.flush_first": round(self.start * updates), "optimizer.name": self.optimizer,
+            "optimizer.lr": self.lr, "optimizer.lag_correction": self.correction, "optimizer.lag_lr": self.lag_lr,
+            "optimizer.lag_correction_always": str(self.schedule == FLUSH).lower(), "train.seed": self.seed}
 
 
 def main() -> None:

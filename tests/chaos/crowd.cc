@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
+#include "common/daemon/daemon.h"
 #include "common/rpc/address.h"
 
 namespace paci {
@@ -24,13 +24,6 @@ sockaddr_in Address(const std::string& host, uint16_t port) {
   return address;
 }
 
-void TakeAllDescriptors() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 bool IsOpen(const Descriptor& connection) {
   pollfd watched{connection.get(), POLLRDHUP, 0};
   return poll(&watched, 1, 0) == 0;
@@ -39,7 +32,7 @@ bool IsOpen(const Descriptor& connection) {
 }  // namespace
 
 Crowd::Crowd(const std::string& address, size_t size) {
-  TakeAllDescriptors();
+  RaiseDescriptorLimit();
   const absl::StatusOr<HostPort> door = ParseHostPort(address);
   EXPECT_TRUE(door.ok()) << address;
   const sockaddr_in own = Address(kStranger, 0);

@@ -92,7 +92,7 @@ StageModel::StageModel(const v1::JobSpec& spec, const Chunks& chunks, at::Device
     for (uint32_t unit = chunk.first_unit(); unit < chunk.end_unit(); ++unit) {
       numbers_.push_back(unit);
       units_.push_back(MakeUnit(spec.model(), unit, spec.train().seed()));
-      if (has_masters_ || !device.is_cpu()) units_.back()->MoveTo(device, ActivationType(spec));
+      units_.back()->MoveTo(device, ActivationType(spec));
     }
     chunks_.push_back({begin, units_.size()});
   }

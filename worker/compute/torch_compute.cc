@@ -35,14 +35,17 @@ using ConstBytes = absl::Span<const std::byte>;
 // Asked at once for what lies in memory of the host, so that the tensor may change afterwards; on a
 // device the answer is computed there. `tensor` is contiguous.
 Finite FiniteOf(const at::Tensor& tensor) {
-  if (tensor.is_cpu() && tensor.scalar_type() == at::kFloat) {
-    return [values = absl::MakeConstSpan(tensor.const_data_ptr<float>(),
-                                         static_cast<size_t>(tensor.numel()))] {
+  const auto numbers = tensor.detach();
+  if (!numbers.is_cpu()) {
+    return [is_finite = at::isfinite(numbers).all()] { return is_finite.item<bool>(); };
+  }
+  if (numbers.scalar_type() == at::kFloat) {
+    return [values = absl::MakeConstSpan(numbers.const_data_ptr<float>(),
+                                         static_cast<size_t>(numbers.numel()))] {
       return IsFinite(values);
     };
   }
-  const at::NoGradGuard no_grad;
-  return [is_finite = at::isfinite(tensor).all()] { return is_finite.item<bool>(); };
+  return [numbers] { return at::isfinite(numbers).all().item<bool>(); };
 }
 
 // Losses of several micro-batches, without waiting for a device before the sum is needed.

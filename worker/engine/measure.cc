@@ -60,7 +60,7 @@ std::function<void()> WorkOf(const v1::JobSpec& spec, uint32_t unit, const at::D
   const bool is_head = unit + 1 == UnitCount(spec.model());
   const std::shared_ptr<ModelUnit> made = MakeUnit(spec.model(), unit, /*seed=*/1);
   const at::ScalarType type = ActivationType(spec);
-  if (!device.is_cpu() || type != at::kFloat) made->MoveTo(device, type);
+  made->MoveTo(device, type);
   const at::TensorOptions options = at::TensorOptions().device(device);
   const at::Tensor ids = at::zeros({rows, context}, options.dtype(at::kLong));
   at::Tensor input = ids;

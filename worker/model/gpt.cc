@@ -211,6 +211,7 @@ class Head final : public ModelUnit {
 }  // namespace
 
 void ModelUnit::MoveTo(at::Device device, at::ScalarType type) {
+  if (device.is_cpu() && type == at::kFloat) return;  // as they were made
   for (Parameter& parameter : parameters_) {
     parameter.master = parameter.master.to(device);
     if (type == at::kFloat) {

@@ -5,12 +5,12 @@
 #include <map>
 #include <set>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "common/transport/device/device_channel.h"
 #include "common/transport/device/stream_queue.h"
 #include "common/transport/io_thread.h"
 
@@ -55,51 +55,63 @@ class StagedEnd : public std::enable_shared_from_this<StagedEnd<Inner>> {
  public:
   StagedEnd(CudaApi* cuda, std::shared_ptr<StreamQueue> queue, IoThread* io,
             std::unique_ptr<Inner> inner)
-      : cuda(cuda), queue(std::move(queue)), io(io), pool(cuda), inner(std::move(inner)) {}
+      : cuda_(cuda), queue_(std::move(queue)), io_(io), pool_(cuda), inner_(std::move(inner)) {}
 
+  void Close(const absl::Status& reason) {
+    if (!closed_.ok()) return;
+    closed_ = reason;
+    inner_->Close(reason);
+    queue_->Abort(reason);
+    while (!under_way_.empty()) {
+      const WaitingPtr front = std::move(under_way_.front());
+      under_way_.pop_front();
+      Call(*front, reason);
+    }
+  }
+  // After it no callback of the inner channel comes.
+  void End() {
+    Close(absl::CancelledError("closed at this end"));
+    inner_.reset();
+  }
+
+  absl::Status status() const { return closed_.ok() ? inner_->status() : closed_; }
+  ChannelStats stats() const { return inner_->stats(); }
+  CudaApi* cuda() const { return cuda_; }
+
+ protected:
   // A frame's way has two parts, and the parts of frames end in order: what is left when the
   // channel closes is failed in that order, too.
   struct Waiting {
     TransferDone done;
     bool is_done = false;
   };
-  std::shared_ptr<Waiting> Add(TransferDone done) {
+  using WaitingPtr = std::shared_ptr<Waiting>;
+
+  WaitingPtr Await(TransferDone done) {
     auto waiting = std::make_shared<Waiting>();
     waiting->done = std::move(done);
-    under_way.push_back(waiting);
+    under_way_.push_back(waiting);
     return waiting;
   }
-  void Finish(const std::shared_ptr<Waiting>& waiting, const absl::Status& status) {
+  void Finish(const WaitingPtr& waiting, const absl::Status& status) {
     if (!status.ok()) return Close(status);
     if (waiting->is_done) return;
-    under_way.pop_front();
+    under_way_.pop_front();
     Call(*waiting, status);
   }
-  void Close(const absl::Status& reason) {
-    if (!closed.ok()) return;
-    closed = reason;
-    inner->Close(reason);
-    queue->Abort(reason);
-    while (!under_way.empty()) {
-      const std::shared_ptr<Waiting> front = std::move(under_way.front());
-      under_way.pop_front();
-      Call(*front, reason);
-    }
+  // Puts a copy on the stream, behind the mark.
+  absl::Status PutCopy(const ComputeMark& mark, std::byte* to, absl::Span<const std::byte> from) {
+    if (absl::Status put = queue_->WaitFor(mark); !put.ok()) return put;
+    return cuda_->Copy(to, from.data(), from.size(), queue_->stream());
   }
 
-  // After it no callback of the inner channel comes.
-  void End() {
-    Close(absl::CancelledError("closed at this end"));
-    inner.reset();
-  }
-
-  CudaApi* const cuda;
-  const std::shared_ptr<StreamQueue> queue;
-  IoThread* const io;
-  PinnedPool pool;
-  std::unique_ptr<Inner> inner;  // null once the channel is gone
-  std::deque<std::shared_ptr<Waiting>> under_way;
-  absl::Status closed;
+  CudaApi* const cuda_;
+  const std::shared_ptr<StreamQueue> queue_;
+  IoThread* const io_;
+  PinnedPool pool_;
+  std::unique_ptr<Inner> inner_;  // null once the channel is gone
+  std::deque<WaitingPtr> under_way_;
+  absl::Status closed_;
 
  private:
   static void Call(Waiting& waiting, const absl::Status& status) {
@@ -107,8 +119,6 @@ class StagedEnd : public std::enable_shared_from_this<StagedEnd<Inner>> {
     waiting.done(status);
   }
 };
-
-using ReceiveEnd = StagedEnd<ReceiveChannel>;
 
 // Frames that are copied ahead of the one that the host's channel sends; more wait in memory of the
 // device.
@@ -118,9 +128,10 @@ class SendEnd final : public StagedEnd<SendChannel> {
  public:
   using StagedEnd::StagedEnd;
 
-  void Send(std::shared_ptr<ComputeMark> mark, FrameTag tag, absl::Span<const std::byte> payload,
-            TransferDone done) {
-    frames_.push_back({std::move(mark), tag, payload, Add(std::move(done))});
+  void Add(FrameTag tag, absl::Span<std::byte> payload, std::shared_ptr<ComputeMark> mark,
+           TransferDone done) {
+    if (!closed_.ok()) return done(closed_);
+    frames_.push_back({std::move(mark), tag, payload, Await(std::move(done))});
     StageNext();
   }
 
@@ -129,13 +140,13 @@ class SendEnd final : public StagedEnd<SendChannel> {
     std::shared_ptr<ComputeMark> mark;
     FrameTag tag;
     absl::Span<const std::byte> payload;
-    std::shared_ptr<Waiting> waiting;
+    WaitingPtr waiting;
   };
 
   std::shared_ptr<SendEnd> self() { return std::static_pointer_cast<SendEnd>(shared_from_this()); }
 
   void StageNext() {
-    while (closed.ok() && staged_ < kMostStaged && !frames_.empty()) {
+    while (closed_.ok() && staged_ < kMostStaged && !frames_.empty()) {
       const Frame frame = std::move(frames_.front());
       frames_.pop_front();
       ++staged_;
@@ -144,26 +155,23 @@ class SendEnd final : public StagedEnd<SendChannel> {
   }
 
   absl::Status Stage(const Frame& frame) {
-    const absl::StatusOr<absl::Span<std::byte>> pinned = pool.Take(frame.payload.size());
-    absl::Status begun = pinned.status();
-    if (begun.ok()) begun = queue->WaitFor(*frame.mark);
-    if (begun.ok()) {
-      begun = cuda->Copy(pinned->data(), frame.payload.data(), pinned->size(), queue->stream());
+    const absl::StatusOr<absl::Span<std::byte>> pinned = pool_.Take(frame.payload.size());
+    if (!pinned.ok()) return pinned.status();
+    if (absl::Status put = PutCopy(*frame.mark, pinned->data(), frame.payload); !put.ok()) {
+      return put;
     }
-    if (!begun.ok()) return begun;
-    queue->WhenDone([end = self(), tag = frame.tag, waiting = frame.waiting,
-                     pinned = *pinned](const absl::Status& copied) {
+    queue_->WhenDone([end = self(), tag = frame.tag, waiting = frame.waiting,
+                      pinned = *pinned](const absl::Status& copied) {
       if (!copied.ok()) return end->Close(copied);
       end->SendStaged(tag, pinned, waiting);
     });
     return absl::OkStatus();
   }
 
-  void SendStaged(FrameTag tag, absl::Span<std::byte> pinned,
-                  const std::shared_ptr<Waiting>& waiting) {
-    inner->Send(tag, pinned, [end = self(), waiting, pinned](const absl::Status& sent) {
-      end->io->Post([=] {
-        end->pool.Return(pinned);
+  void SendStaged(FrameTag tag, absl::Span<std::byte> pinned, const WaitingPtr& waiting) {
+    inner_->Send(tag, pinned, [end = self(), waiting, pinned](const absl::Status& sent) {
+      end->io_->Post([=] {
+        end->pool_.Return(pinned);
         --end->staged_;
         end->Finish(waiting, sent);
         end->StageNext();
@@ -175,92 +183,40 @@ class SendEnd final : public StagedEnd<SendChannel> {
   size_t staged_ = 0;
 };
 
-void CopyIn(const std::shared_ptr<ReceiveEnd>& end, const ComputeMark& mark,
-            absl::Span<std::byte> pinned, absl::Span<std::byte> into,
-            const std::shared_ptr<ReceiveEnd::Waiting>& waiting) {
-  absl::Status begun = end->queue->WaitFor(mark);
-  if (begun.ok()) {
-    begun = end->cuda->Copy(into.data(), pinned.data(), pinned.size(), end->queue->stream());
-  }
-  if (!begun.ok()) return end->Close(begun);
-  end->queue->WhenDone([end, waiting, pinned](const absl::Status& copied) {
-    end->pool.Return(pinned);
-    end->Finish(waiting, copied);
-  });
-}
-
-void Receive(const std::shared_ptr<ReceiveEnd>& end, const std::shared_ptr<ComputeMark>& mark,
-             FrameTag expected, absl::Span<std::byte> into, TransferDone done) {
-  if (!end->closed.ok()) return done(end->closed);
-  const auto waiting = end->Add(std::move(done));
-  const absl::StatusOr<absl::Span<std::byte>> pinned = end->pool.Take(into.size());
-  if (!pinned.ok()) return end->Close(pinned.status());
-  end->inner->Receive(expected, *pinned,
-                      [end, mark, into, waiting, pinned = *pinned](const absl::Status& received) {
-                        end->io->Post([=] {
-                          if (!end->closed.ok()) return;
-                          if (!received.ok()) return end->Close(received);
-                          CopyIn(end, *mark, pinned, into, waiting);
-                        });
-                      });
-}
-
-class StagedSender final : public SendChannel {
+class ReceiveEnd final : public StagedEnd<ReceiveChannel> {
  public:
-  StagedSender(std::shared_ptr<SendEnd> end, std::shared_ptr<IoThread> io)
-      : end_(std::move(end)), io_(std::move(io)) {}
-  ~StagedSender() override {
-    io_->RunAndWait([&] { end_->End(); });
-  }
+  using StagedEnd::StagedEnd;
 
-  void Send(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) override {
-    // What computes the payload is on the compute stream now; what comes there later is not of it.
-    auto mark = ComputeMark::Make(end_->cuda);
-    auto shared_done = std::make_shared<TransferDone>(std::move(done));
-    io_->Post([end = end_, mark = std::move(mark), tag, payload, shared_done] {
-      if (!mark.ok()) end->Close(mark.status());
-      if (!end->closed.ok()) return (*shared_done)(end->closed);
-      end->Send(*mark, tag, payload, std::move(*shared_done));
-    });
+  void Add(FrameTag expected, absl::Span<std::byte> into, const std::shared_ptr<ComputeMark>& mark,
+           TransferDone done) {
+    if (!closed_.ok()) return done(closed_);
+    const WaitingPtr waiting = Await(std::move(done));
+    const absl::StatusOr<absl::Span<std::byte>> pinned = pool_.Take(into.size());
+    if (!pinned.ok()) return Close(pinned.status());
+    inner_->Receive(
+        expected, *pinned,
+        [end = self(), mark, into, waiting, pinned = *pinned](const absl::Status& received) {
+          end->io_->Post([=] {
+            if (!end->closed_.ok()) return;
+            if (!received.ok()) return end->Close(received);
+            end->CopyIn(*mark, pinned, into, waiting);
+          });
+        });
   }
-  void Close(absl::Status reason) override {
-    io_->RunAndWait([&] { end_->Close(reason); });
-  }
-  ChannelStats stats() const override { return end_->inner->stats(); }
-  absl::Status status() const override { return end_->inner->status(); }
 
  private:
-  const std::shared_ptr<SendEnd> end_;
-  const std::shared_ptr<IoThread> io_;
-};
-
-class StagedReceiver final : public ReceiveChannel {
- public:
-  StagedReceiver(std::shared_ptr<ReceiveEnd> end, std::shared_ptr<IoThread> io)
-      : end_(std::move(end)), io_(std::move(io)) {}
-  ~StagedReceiver() override {
-    io_->RunAndWait([&] { end_->End(); });
+  std::shared_ptr<ReceiveEnd> self() {
+    return std::static_pointer_cast<ReceiveEnd>(shared_from_this());
   }
 
-  void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) override {
-    // What still reads the buffer's last content is on the compute stream now.
-    auto mark = ComputeMark::Make(end_->cuda);
-    auto shared_done = std::make_shared<TransferDone>(std::move(done));
-    io_->Post([end = end_, mark = std::move(mark), expected, into, shared_done] {
-      if (!mark.ok()) end->Close(mark.status());
-      if (!end->closed.ok()) return (*shared_done)(end->closed);
-      paci::Receive(end, *mark, expected, into, std::move(*shared_done));
+  void CopyIn(const ComputeMark& mark, absl::Span<std::byte> pinned, absl::Span<std::byte> into,
+              const WaitingPtr& waiting) {
+    if (absl::Status put = PutCopy(mark, into.data(), pinned); !put.ok()) return Close(put);
+    queue_->WhenDone([end = self(), waiting, pinned](const absl::Status& copied) {
+      end->pool_.Return(pinned);
+      end->Finish(waiting, copied);
     });
   }
-  void Close(absl::Status reason) override {
-    io_->RunAndWait([&] { end_->Close(reason); });
-  }
-  ChannelStats stats() const override { return end_->inner->stats(); }
-  absl::Status status() const override { return end_->inner->status(); }
-
- private:
-  const std::shared_ptr<ReceiveEnd> end_;
-  const std::shared_ptr<IoThread> io_;
 };
 
 // Makes a channel of the host's one, for `done`, which is called on the I/O thread: a channel that
@@ -294,14 +250,15 @@ class StagedTransport final : public Transport {
   void Accept(const LinkId& link, const LinkOptions& options, absl::Time deadline,
               OnReceiveChannel done) override {
     Remember(link);
-    host_->Accept(link, options, deadline,
-                  Wrap<StagedReceiver, ReceiveEnd, ReceiveChannel>(cuda_, io_, std::move(done)));
+    host_->Accept(
+        link, options, deadline,
+        Wrap<DeviceReceiver<ReceiveEnd>, ReceiveEnd, ReceiveChannel>(cuda_, io_, std::move(done)));
   }
   void Connect(const std::string& address, const LinkId& link, const LinkOptions& options,
                absl::Time deadline, OnSendChannel done) override {
     Remember(link);
     host_->Connect(address, link, options, deadline,
-                   Wrap<StagedSender, SendEnd, SendChannel>(cuda_, io_, std::move(done)));
+                   Wrap<DeviceSender<SendEnd>, SendEnd, SendChannel>(cuda_, io_, std::move(done)));
   }
   void Cancel(const std::string& job_id, uint64_t generation) override {
     host_->Cancel(job_id, generation);

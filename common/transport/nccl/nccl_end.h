@@ -43,9 +43,9 @@ class NcclEnd : public std::enable_shared_from_this<NcclEnd<Control>> {
   // After it no callback of the control comes.
   void End();
 
-  const absl::Status& closed() const { return closed_; }
+  absl::Status status() const { return closed_; }
   ChannelStats stats() const { return {frames_, payload_bytes_}; }
-  const NcclLink& link() const { return link_; }
+  CudaApi* cuda() const { return link_.cuda; }
 
  private:
   static constexpr bool kIsSender = std::is_same_v<Control, SendChannel>;

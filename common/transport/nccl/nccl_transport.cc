@@ -4,63 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/transport/device/device_channel.h"
 #include "common/transport/nccl/nccl_join.h"
 
 namespace paci {
 namespace {
-
-// The handle that a stage owns: forwards to the I/O thread, and ends the link with it.
-template <typename Base>
-class NcclChannel : public Base {
- public:
-  NcclChannel(std::shared_ptr<NcclEnd<Base>> end, std::shared_ptr<IoThread> io)
-      : end_(std::move(end)), io_(std::move(io)) {}
-  ~NcclChannel() override {
-    io_->RunAndWait([&] { end_->End(); });
-  }
-
-  void Close(absl::Status reason) override {
-    io_->RunAndWait([&] { end_->Close(reason); });
-  }
-  ChannelStats stats() const override { return end_->stats(); }
-  absl::Status status() const override {
-    absl::Status status;
-    io_->RunAndWait([&] { status = end_->closed(); });
-    return status;
-  }
-
- protected:
-  // What the stage puts on its compute stream later is not waited for, so the mark is made here.
-  void Add(FrameTag tag, absl::Span<std::byte> bytes, TransferDone done) {
-    auto mark = ComputeMark::Make(end_->link().cuda);
-    auto shared_done = std::make_shared<TransferDone>(std::move(done));
-    io_->Post([end = end_, mark = std::move(mark), tag, bytes, shared_done] {
-      if (!mark.ok()) end->Close(mark.status());
-      end->Add(tag, bytes, mark.ok() ? *mark : nullptr, std::move(*shared_done));
-    });
-  }
-
- private:
-  const std::shared_ptr<NcclEnd<Base>> end_;
-  const std::shared_ptr<IoThread> io_;
-};
-
-class NcclSender final : public NcclChannel<SendChannel> {
- public:
-  using NcclChannel::NcclChannel;
-  void Send(FrameTag tag, absl::Span<const std::byte> payload, TransferDone done) override {
-    // Only read.
-    Add(tag, {const_cast<std::byte*>(payload.data()), payload.size()}, std::move(done));
-  }
-};
-
-class NcclReceiver final : public NcclChannel<ReceiveChannel> {
- public:
-  using NcclChannel::NcclChannel;
-  void Receive(FrameTag expected, absl::Span<std::byte> into, TransferDone done) override {
-    Add(expected, into, std::move(done));
-  }
-};
 
 // Joins of one direction that are not over. On the I/O thread only.
 template <typename Control>
@@ -132,13 +80,15 @@ class NcclTransport final : public Transport {
               OnReceiveChannel done) override {
     if (options.encrypt) return done(CannotEncrypt(link));
     control_->Accept(link, options, deadline,
-                     Begin<NcclReceiver>(accepting_, link, deadline, std::move(done)));
+                     Begin<DeviceReceiver<NcclEnd<ReceiveChannel>>>(accepting_, link, deadline,
+                                                                    std::move(done)));
   }
   void Connect(const std::string& address, const LinkId& link, const LinkOptions& options,
                absl::Time deadline, OnSendChannel done) override {
     if (options.encrypt) return done(CannotEncrypt(link));
-    control_->Connect(address, link, options, deadline,
-                      Begin<NcclSender>(connecting_, link, deadline, std::move(done)));
+    control_->Connect(
+        address, link, options, deadline,
+        Begin<DeviceSender<NcclEnd<SendChannel>>>(connecting_, link, deadline, std::move(done)));
   }
   void Cancel(const std::string& job_id, uint64_t generation) override {
     const auto is_meant = [&](const LinkId& link) {
