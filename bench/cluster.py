@@ -42,14 +42,15 @@ class Cluster:
             self.start_worker(f"worker-{i}")
         self.wait_for(lambda: len(self.ctl("workers").get("workers", [])) == workers, f"{workers} workers")
 
-    def _start(self, name: str, program: str, *arguments: str) -> subprocess.Popen:
+    def _start(self, name: str, program: str, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
         log = open(self.folder / f"{name}.log", "w")
-        self.processes.append(subprocess.Popen([BIN / program, *arguments], stderr=log, cwd=ROOT))
+        self.processes.append(subprocess.Popen([BIN / program, *arguments], stderr=log, cwd=ROOT,
+                                               env=os.environ | (environment or {})))
         return self.processes[-1]
 
-    def start_worker(self, name: str) -> None:
-        self.workers[name] = self._start(
-            name, "paci-worker", "--coordinator", self.address, "--name", name, *self.worker_flags)
+    def start_worker(self, name: str, environment: dict[str, str] | None = None) -> None:
+        self.workers[name] = self._start(name, "paci-worker", "--coordinator", self.address, "--name", name,
+                                         *self.worker_flags, environment=environment)
 
     def kill_worker(self, name: str) -> float:
         """SIGKILL. Returns when, in seconds of Unix time."""
@@ -132,6 +133,18 @@ def cluster(workers: int, *coordinator_flags: str, worker_flags: tuple[str, ...]
         if running is not None:
             running.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def gpu_cluster(ends: list[tuple[int, str]]) -> Iterator[Cluster]:
+    """A worker for each (device, host as which NCCL counts it; empty: this one). NCCL joins two stages on one device
+    if they count as two hosts."""
+    with cluster(0) as running:
+        for i, (device, host) in enumerate(ends):
+            running.worker_flags = ("--device", f"cuda:{device}")
+            running.start_worker(f"worker-{i}", {"NCCL_HOSTID": host, "NCCL_SOCKET_IFNAME": "lo"} if host else {})
+        running.wait_for(lambda: len(running.ctl("workers").get("workers", [])) == len(ends), "the workers", 120)
+        yield running
 
 
 def tokens_per_second(job: dict, skip_updates: int) -> float:

@@ -1,76 +1,127 @@
-"""One pipeline stage on a GPU: the shapes of GPT-2 Medium, sequence 1024, and what eight such stages would do.
+"""GPT-2 Medium on a GPU, sequence 1024, alone and as two stages, and what eight such devices would do.
 
-Every part of the model that one of 8 stages has is trained alone, as a job of one stage, on device 0: seconds of a forward, a
-backward and an update by the device's own events, memory, and the share of the device's BFloat16 matrix product that
-the model's arithmetic reaches (MFU: 6 parameters and 12 layers hidden context a token). The pipeline of 8 is then the
-simulator's, with these seconds. Beside it the paper's claims. Needs what `paci-worker --probe` asks for.
+The whole model is trained as a job of one stage on device 0, with weights in BFloat16 and with autocast: tokens a second,
+memory, and the share of the device's BFloat16 matrix product that the model's arithmetic reaches (MFU: a token takes
+6 operations a weight of a matrix product and 12 layers hidden context). All sides take turns, among them the same model in
+PyTorch (peers/gpu_model.py) where this machine's python3 has it. The pipeline of 8 is the simulator's, with the seconds
+that the job measured. `links` are real pipelines of two stages of six blocks that share device 0, through memory of the
+host and over NCCL, as a ratio to one stage with all of them. Needs what `paci-worker --probe` asks for.
 
-usage: gpu.py [--json FILE] [--micro-batch M] [--updates U]
+usage: gpu.py [--json FILE] [--micro-batch M] [--updates U] [--turns T]
 """
 import argparse
+import json
 import subprocess
 import sys
 
-from cluster import BIN, ROOT, cluster, machine, report
+from cluster import BIN, ROOT, Cluster, gpu_cluster, machine, median, report, sets, tokens_per_second
 
-MEDIUM = {"model.layers": 24, "model.hidden": 1024, "model.heads": 16, "model.context": 1024, "model.vocabulary": 50304}
-STAGES, LAYERS = 8, 3
+SHAPE = {"hidden": 1024, "heads": 16, "context": 1024, "vocabulary": 50304}
+STAGES, LAYERS, LINK_LAYERS = 8, 24, 6
 ACCUMULATIONS = (8, 16)
+PRECISIONS = ("bf16", "bf16_autocast")
+JOB = ROOT / "bench" / "pipeline.yaml"
+ONE, TWO = [(0, "one")], [(0, "one"), (0, "other")]
+LINKS = {"one stage": (ONE, {"pipeline.stages": 1}),
+         "host": (TWO, {"pipeline.gpu_transport": "host", "pipeline.partition": "[4,4]"}),
+         "nccl": (TWO, {"pipeline.gpu_transport": "nccl", "pipeline.partition": "[4,4]"})}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json")
     parser.add_argument("--micro-batch", type=int, default=16)
-    parser.add_argument("--updates", type=int, default=10)
+    parser.add_argument("--updates", type=int, default=12)
+    parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     probe = subprocess.run([BIN / "paci-worker", "--probe"], capture_output=True, text=True)
     if probe.returncode:
         sys.exit(f"bench gpu: this machine lacks a part of what it takes; paci-worker --probe says:\n{probe.stdout}")
     result: dict = {"machine": machine(), "probe": probe.stdout, "micro_batch": options.micro_batch}
-    with cluster(1, worker_flags=("--device", "cuda:0")) as running:
+    with gpu_cluster(ONE) as running:
         result["flops_limit"] = running.ctl("workers")["workers"][0]["info"]["matmul_flops"]
-        # Three blocks with embedding and head: the ends of the model cost one stage more than the others.
-        job = running.run_job(ROOT / "bench" / "pipeline.yaml", MEDIUM | {
-            "model.layers": LAYERS, "pipeline.stages": 1, "pipeline.micro_batch": options.micro_batch,
-            "train.device": "cuda", "train.updates": options.updates, "data.train": synthetic(running),
-            "data.tokenizer": "uint16"})
-        result["stage"] = stage_of(job, options, result["flops_limit"])
-        seconds = result["stage"]["forward_seconds"] + result["stage"]["backward_seconds"]
-        result["pipeline"] = [plan(running, result["stage"], a, schedule) | {"accumulation": a}
-                              for a in ACCUMULATIONS for schedule in ("paci", "1f1b")]
-    print(f"a stage of {LAYERS} blocks: {1e3 * seconds:.2f} ms a micro-batch of {options.micro_batch} x 1024 tokens, "
-          f"MFU {result['stage']['mfu']:.3f}, peak {result['stage']['peak_device_bytes'] / 2**30:.1f} GiB\n")
+        result["model"] = whole_model(running, options, result["flops_limit"])
+        result["pipeline"] = planned(running, options)
+    report({}, [[name, round(s["tokens_per_second"]), s["mfu"], s["peak_device_bytes"] / 2**30, s.get("over_torch", "-")]
+                for name, s in result["model"].items()], ["precision", "tokens/s", "MFU", "peak, GiB", "/ PyTorch"], None)
+    print(flush=True)
+    result["links"] = links(options)
+    report({}, [[name, r] for name, r in result["links"]["ratio"].items()], ["two stages on one device", "of one stage"], None)
+    print()
     report(result, [[p["schedule"], p["accumulation"], p["share_of_limit"]] for p in result["pipeline"]],
-           ["schedule", "a", "share of the no-bubble limit, 8 stages, simulated"], options.json)
+           ["schedule", "a", f"share of the no-bubble limit, {STAGES} stages, simulated"], options.json)
     print("\nthe paper, 8 GPUs: against flush with the same number of micro-batches up to 2.04 times as fast")
 
 
-def synthetic(running) -> str:
+def settings(running: Cluster, options: argparse.Namespace, **more: object) -> dict[str, object]:
+    return {f"model.{key}": value for key, value in SHAPE.items()} | {
+        "model.layers": LAYERS, "pipeline.stages": 1, "pipeline.micro_batch": options.micro_batch, "train.device": "cuda",
+        "train.updates": options.updates, "data.train": synthetic(running), "data.tokenizer": "uint16"} | more
+
+
+def synthetic(running: Cluster) -> str:
     path = running.folder / "tokens.bin"
-    path.write_bytes(b"".join((i * 7919 % 50257).to_bytes(2, "little") for i in range(1 << 20)))
+    if not path.exists():
+        path.write_bytes(b"".join((i * 7919 % 50257).to_bytes(2, "little") for i in range(1 << 20)))
     return str(path)
 
 
-def stage_of(job: dict, options: argparse.Namespace, flops_limit: float) -> dict:
-    stage = job["stages"][0]
-    activity, micro_batches = stage["activity"], int(stage["backwards"])
-    forward, backward = activity["forward"] / micro_batches, activity["backward"] / micro_batches
-    tokens = options.micro_batch * MEDIUM["model.context"]
-    flops = tokens * (6 * int(stage["parameters"]) + 12 * LAYERS * MEDIUM["model.hidden"] * MEDIUM["model.context"])
-    return {"forward_seconds": forward, "backward_seconds": backward,
-            "update_seconds": activity["update"] / options.updates, "mfu": flops / (forward + backward) / flops_limit,
-            "peak_device_bytes": int(stage["peak_device_bytes"])}
+def whole_model(running: Cluster, options: argparse.Namespace, flops_limit: float) -> dict:
+    """Of each side the medians of its turns, after one that warms up."""
+    turns: dict = {side: [] for precision in PRECISIONS for side in (precision, f"PyTorch, {precision}")}
+    for _ in range(options.turns + 1):
+        for precision in PRECISIONS:
+            job = running.run_job(JOB, settings(running, options, **{"train.precision": precision}))
+            turns[precision].append({"tokens_per_second": tokens_per_second(job, options.updates // 2),
+                                     "peak_device_bytes": int(job["stages"][0]["peak_device_bytes"])})
+            turns[f"PyTorch, {precision}"] += torch_model(options, precision)
+    found = {side: {key: median([t[key] for t in these[1:]]) for key in ("tokens_per_second", "peak_device_bytes")}
+             for side, these in turns.items() if these}
+    matrices = LAYERS * 12 * SHAPE["hidden"] ** 2 + SHAPE["vocabulary"] * SHAPE["hidden"]
+    flops = 6 * matrices + 12 * LAYERS * SHAPE["hidden"] * SHAPE["context"]
+    for side, these in found.items():
+        these["mfu"] = flops * these["tokens_per_second"] / flops_limit
+        these["turns"] = turns[side][1:]
+        if peers := turns.get(f"PyTorch, {side}"):
+            these["over_torch"] = median([ours["tokens_per_second"] / theirs["tokens_per_second"]
+                                          for ours, theirs in zip(turns[side][1:], peers[1:])])
+    return found
 
 
-def plan(running, stage: dict, accumulation: int, schedule: str) -> dict:
-    emulated = {"pipeline.stages": STAGES, "pipeline.accumulation": accumulation, "model.layers": 2 * STAGES,
-                "emulation.forward_seconds": f"{stage['forward_seconds']}s",
-                "emulation.backward_seconds": f"{stage['backward_seconds']}s",
-                "emulation.update_seconds": f"{stage['update_seconds']}s"}
-    words = [word for key, value in emulated.items() for word in ("--set", f"{key}={value}")]
-    choice = running.ctl("plan", str(ROOT / "bench" / "emulated.yaml"), *words, "--schedules", schedule)["choices"][0]
-    return {"schedule": schedule, "share_of_limit": choice["share_of_limit"]}
+def torch_model(options: argparse.Namespace, precision: str) -> list[dict]:
+    """One run; none where there is no PyTorch for the device."""
+    spec = {"model": SHAPE | {"layers": LAYERS}, "micro_batch": options.micro_batch, "accumulation": 4,
+            "updates": options.updates, "precision": precision}
+    done = subprocess.run(["python3", ROOT / "bench" / "peers" / "gpu_model.py", json.dumps(spec)],
+                          capture_output=True, text=True)
+    if done.returncode == 3:
+        print("this machine's python3 has no PyTorch with CUDA: the peer was not measured", file=sys.stderr)
+        return []
+    if done.returncode:
+        sys.exit(f"bench gpu: the peer: {done.stderr}")
+    return [json.loads(done.stdout)]
+
+
+def links(options: argparse.Namespace) -> dict:
+    """Tokens a second of each way, which take turns, and the medians of their ratios to one stage."""
+    speeds: dict = {name: [] for name in LINKS}
+    for _ in range(options.turns):
+        for name, (ends, how) in LINKS.items():
+            with gpu_cluster(ends) as running:
+                job = running.run_job(JOB, settings(running, options, **{"model.layers": LINK_LAYERS, "pipeline.stages": 2} | how))
+                speeds[name].append(tokens_per_second(job, options.updates // 2))
+    ratio = {name: median([a / b for a, b in zip(speeds[name], speeds["one stage"])]) for name in LINKS if name != "one stage"}
+    return {"tokens_per_second": speeds, "ratio": ratio}
+
+
+def planned(running: Cluster, options: argparse.Namespace) -> list[dict]:
+    """The planner's choices for stages that cost what one run of the whole model measured."""
+    asked = settings(running, options, **{"train.precision": "bf16"})
+    job = running.run_job(JOB, asked)
+    choices = running.ctl("plan", str(JOB), *sets(asked), "--measured-by", job["id"], "--stages", str(STAGES), "--schedules",
+                          "paci,1f1b", "--accumulation", ",".join(map(str, ACCUMULATIONS)))["choices"]
+    return [{key: choice[key] for key in ("schedule", "accumulation", "share_of_limit", "tokens_per_second")}
+            for choice in choices]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Two stages on two cores, one thread each: tokens/s and memory of `paci` and `1f1b`, beside one process with one
+"""Stages on as many cores, one thread each: tokens/s and memory of `paci` and `1f1b`, beside one process with one
 thread and beside the schedules of PyTorch's torch.distributed.pipelining (bench/peers).
 
-All sides take turns, and every run has processes of its own, so that a peak of memory is that run's. The limit is
-twice what one process of ours does at the same accumulation, times the balance of the partition: mean / max over the
-stages of the seconds of forward and backward that they measured. Ratios are taken within a turn; the medians of all
-turns are shown.
+All sides take turns, and every run has processes of its own, so that a peak of memory is that run's. The limit is what as
+many processes of ours with one stage do at the same accumulation, times the balance of the partition: mean / max over the
+stages of the seconds of forward and backward that they measured. Two stages share eight blocks, more have two each. Ratios
+are taken within a turn; the medians of all turns are shown.
 
-usage: pipeline.py [--json FILE] [--repeats R] [--accumulations A,A,...] [--updates U] [--no-peers | --only-peers]
+usage: pipeline.py [--json FILE] [--stages N] [--repeats R] [--accumulations A,A,...] [--updates U]
+                   [--no-peers | --only-peers]
 """
 import argparse
 import collections
@@ -15,7 +16,7 @@ import signal
 import sys
 
 from cluster import ROOT, cluster, kjv, machine, median, report, resident_bytes, tokens_per_second
-from peers.train_torch import MICRO_BATCH, MODEL, RANKS, train
+from peers.train_torch import MICRO_BATCH, MODEL, train
 
 OURS = ("single", "paci", "1f1b")
 PEERS = ("torch 1f1b", "torch interleaved-zb", "torch zbv")
@@ -25,6 +26,7 @@ MIB = 1 << 20
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json")
+    parser.add_argument("--stages", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--accumulations", type=lambda text: [int(a) for a in text.split(",")],
                         default=[1, 2, 4, 8, 16])
@@ -34,17 +36,18 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a run that is ended leaves no process behind
     data, _ = kjv()
+    model = model_of(options.stages)
     runs = []
     for turn in range(options.repeats):
         for accumulation in options.accumulations:
             measured = options.updates or max(1, 16 // accumulation)
             for side in sides(options, accumulation):
-                run = measure(side, data, accumulation, skip=max(1, 2 // accumulation), measured=measured)
+                run = measure(side, options.stages, data, accumulation, skip=max(1, 2 // accumulation), measured=measured)
                 runs.append({"side": side, "accumulation": accumulation, "turn": turn, **run})
                 print(f"turn {turn + 1}, a = {accumulation}, {side}: {outcome(run)}", flush=True)
     print()
-    result = {"machine": machine(), "model": MODEL, "micro_batch": MICRO_BATCH, "runs": runs}
-    result["summary"] = summary = summarise(runs)
+    result = {"machine": machine(), "stages": options.stages, "model": model, "micro_batch": MICRO_BATCH, "runs": runs}
+    result["summary"] = summary = summarise(runs, options.stages)
     report(result, [row(entry) for entry in summary], [
         "a", "side", "tokens/s", "share of limit", "paci / side", "peak MiB by stage", "above its start"], options.json)
     if ratios := [r["tokens_per_second"] / t["tokens_per_second"] for r, t in pairs(runs, "single", "torch single")]:
@@ -63,21 +66,27 @@ def sides(options: argparse.Namespace, accumulation: int) -> list[str]:
     return names
 
 
-def measure(side: str, data: pathlib.Path, accumulation: int, skip: int, measured: int) -> dict:
+def model_of(stages: int) -> dict:
+    return MODEL if stages == 2 else MODEL | {"layers": 2 * stages}
+
+
+def measure(side: str, pipeline: int, data: pathlib.Path, accumulation: int, skip: int, measured: int) -> dict:
+    model = model_of(pipeline)
     if side.startswith("torch "):
-        run = train(side.removeprefix("torch "), data, accumulation, skip + measured, skip)
+        run = train(side.removeprefix("torch "), data, accumulation, skip + measured, skip, model, ranks=pipeline)
         if "not_possible" in run:
             return {"not_possible": run["not_possible"]}
         memory = [{"start_bytes": m["imported_bytes"], **m} for m in run["memory"]]
         return {"tokens_per_second": run["tokens_per_second"], "loss": run["losses"][-1], "memory": memory}
-    stages = 1 if side == "single" else RANKS
-    settings = {f"model.{key}": value for key, value in MODEL.items()}
+    stages = 1 if side == "single" else pipeline
+    settings = {f"model.{key}": value for key, value in model.items()}
     settings |= {"data.train": data, "pipeline.stages": stages, "pipeline.accumulation": accumulation,
                  "pipeline.schedule": "1f1b" if side == "1f1b" else "paci", "pipeline.micro_batch": MICRO_BATCH,
                  "train.updates": skip + measured}
     if stages > 1:
         # The cut of the peers: as many blocks a stage, the embedding in the first and the head in the last.
-        settings["pipeline.partition"] = f"[{MODEL['layers'] // 2 + 1},{MODEL['layers'] // 2 + 1}]"
+        blocks = model["layers"] // stages
+        settings["pipeline.partition"] = str([blocks + 1] + (stages - 2) * [blocks] + [blocks + 1]).replace(" ", "")
     with cluster(stages) as running:
         start_bytes = {f"worker-{i}": resident_bytes(worker.pid) for i, worker in enumerate(running.processes[1:])}
         job = running.run_job(ROOT / "bench" / "pipeline.yaml", settings)
@@ -106,7 +115,7 @@ def pairs(runs: list[dict], side: str, other: str) -> list[tuple[dict, dict]]:
             if name == side and (other, a, turn) in found]
 
 
-def summarise(runs: list[dict]) -> list[dict]:
+def summarise(runs: list[dict], stages: int) -> list[dict]:
     """An entry for each accumulation and side, with medians over the turns."""
     groups: dict[tuple[int, str], list[dict]] = collections.defaultdict(list)
     for run in runs:
@@ -118,12 +127,12 @@ def summarise(runs: list[dict]) -> list[dict]:
         if refused:
             entry["not_possible"] = refused
         else:
-            entry |= medians(side, group, [run for run in runs if run["accumulation"] == accumulation])
+            entry |= medians(side, stages, group, [run for run in runs if run["accumulation"] == accumulation])
         entries.append(entry)
     return entries
 
 
-def medians(side: str, group: list[dict], all_sides: list[dict]) -> dict:
+def medians(side: str, pipeline: int, group: list[dict], all_sides: list[dict]) -> dict:
     """Of the runs of one side, beside those of all sides at the same accumulation."""
     single = "single" if any(run["side"] == "single" for run in all_sides) else "torch single"
     balances = {run["turn"]: run["balance"] for run in all_sides if run["side"] == "paci"}
@@ -133,7 +142,7 @@ def medians(side: str, group: list[dict], all_sides: list[dict]) -> dict:
              "above_start_bytes": [median([m["peak_bytes"] - m["start_bytes"] for m in stage]) for stage in stages]}
     if side in ("single", "torch single"):
         return entry
-    shares = [run["tokens_per_second"] / (RANKS * alone["tokens_per_second"] * balances.get(run["turn"], 1.0))
+    shares = [run["tokens_per_second"] / (pipeline * alone["tokens_per_second"] * balances.get(run["turn"], 1.0))
               for run, alone in pairs(all_sides, side, single)]
     leads = [paci["tokens_per_second"] / run["tokens_per_second"] for paci, run in pairs(all_sides, "paci", side)]
     if shares:

@@ -207,7 +207,7 @@ AgentOptions DescribeWorker(const Flags& flags, uint32_t threads, const GpuLinks
   options.info.set_threads(threads);
   if (gpu.device) {
     options.info.set_device("cuda");
-    options.info.set_gpu_id(gpu.device->uuid);
+    options.info.set_gpu_id(NcclDeviceId(gpu.device->uuid));
     options.info.set_gpu_name(gpu.device->name);
     options.info.set_memory_bytes(gpu.device->memory_bytes);
   }

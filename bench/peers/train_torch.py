@@ -24,11 +24,11 @@ ENVIRONMENT = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1",
 
 
 def train(schedule: str, data: pathlib.Path, accumulation: int, updates: int, skip: int, model: dict = MODEL,
-          micro_batch: int = MICRO_BATCH, seed: int = 1, timeout_seconds: float = 300) -> dict:
+          micro_batch: int = MICRO_BATCH, seed: int = 1, timeout_seconds: float = 300, ranks: int = RANKS) -> dict:
     """A run's figures, or {"not_possible": why} if PyTorch refuses, fails or hangs."""
     with tempfile.TemporaryDirectory(prefix="paci-peers-") as name:
         folder = pathlib.Path(name)
-        ranks = 1 if schedule == "single" else RANKS
+        ranks = 1 if schedule == "single" else ranks
         (folder / "spec").write_text(json.dumps({
             "schedule": schedule, "data": str(data), "accumulation": accumulation, "updates": updates, "model": model,
             "micro_batch": micro_batch, "seed": seed, "ranks": ranks, "rendezvous": f"file://{folder / 'rendezvous'}"}))

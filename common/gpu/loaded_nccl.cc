@@ -2,6 +2,7 @@
 
 #include <nccl.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -129,6 +130,11 @@ absl::StatusOr<std::string> NcclVersion() {
   int version = 0;
   functions->version(&version);
   return VersionText(version);
+}
+
+std::string NcclDeviceId(absl::string_view uuid) {
+  const char* const host = std::getenv("NCCL_HOSTID");
+  return absl::StrCat(uuid, host == nullptr ? "" : "@", host == nullptr ? "" : host);
 }
 
 }  // namespace paci

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "common/checkpoint/checkpoint.h"
 #include "common/config/checkpoint_directory.h"
 #include "tests/parity/small_job.h"
 #include "worker/compute/stage_model.h"
+#include "worker/model/cross_entropy.h"
 
 namespace paci {
 namespace {
@@ -35,6 +37,24 @@ TEST(Precision, ARunInBfloat16StaysNearOneInFloat32) {
     EXPECT_NE(run.losses, fp32.losses);
     EXPECT_LT(run.losses.back(), run.losses.front() - 1);
   }
+}
+
+// The gradient is written in BFloat16 without LibTorch's steps in float32 between.
+TEST(Precision, TheLossOfBfloat16LogitsHasTheValueAndGradientOfFloat32s) {
+  const at::Tensor logits = at::randn({2, 3, 50}, at::kFloat).mul_(4).to(at::kBFloat16);
+  const at::Tensor targets = at::randint(0, 50, {2, 3}, at::kLong);
+  const auto both = [&](at::ScalarType type) {
+    at::Tensor leaf =
+        logits.to(type, /*non_blocking=*/false, /*copy=*/true).set_requires_grad(true);
+    const at::Tensor loss = CrossEntropy(leaf, targets);
+    (3 * loss).backward();
+    return std::pair(loss.item<double>(), leaf.grad().to(at::kFloat));
+  };
+  const auto [loss, gradient] = both(at::kBFloat16);
+  const auto [reference, reference_gradient] = both(at::kFloat);
+  EXPECT_NEAR(loss, reference, 1e-6);
+  // Twice rounded to 8 bits.
+  EXPECT_TRUE(at::allclose(gradient, reference_gradient, /*rtol=*/1.0 / 128, /*atol=*/1e-6));
 }
 
 TEST(Precision, AFlushInBfloat16HasTheBitsOfOneStage) {

@@ -25,6 +25,7 @@
 #include "worker/device/device_clock.h"
 #include "worker/device/precision.h"
 #include "worker/device/torch_device.h"
+#include "worker/model/cross_entropy.h"
 #include "worker/optimizer/learning_rate.h"
 
 namespace paci {

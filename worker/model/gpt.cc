@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/random/mix.h"
@@ -157,10 +158,12 @@ class Block final : public ModelUnit {
   // [micro_batch, context, 3 * hidden] -> [micro_batch, context, hidden]
   at::Tensor Attention(const at::Tensor& qkv, Dropout& dropout) const {
     const int64_t batch = qkv.size(0), context = qkv.size(1), hidden = qkv.size(2) / 3;
-    // [3, micro_batch, heads, context, hidden / heads]
-    const at::Tensor parts =
-        qkv.view({batch, context, 3, heads_, hidden / heads_}).permute({2, 0, 3, 1, 4});
-    const at::Tensor q = parts[0], k = parts[1], v = parts[2];
+    // Three views [micro_batch, context, heads, hidden / heads]; unbind, not three selections, each
+    // of whose backwards would make a gradient of all.
+    const std::vector<at::Tensor> parts =
+        qkv.view({batch, context, 3, heads_, hidden / heads_}).unbind(2);
+    const at::Tensor q = parts[0].transpose(1, 2), k = parts[1].transpose(1, 2),
+                     v = parts[2].transpose(1, 2);
     const at::Tensor mixed =
         dropout.is_on() ? DroppedAttention(q, k, v, dropout)
                         : at::scaled_dot_product_attention(q, k, v, /*attn_mask=*/{},
@@ -234,10 +237,6 @@ std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, u
 
 uint64_t MixSeed(uint64_t seed, uint64_t a, uint64_t b) {
   return CombineKeys(CombineKeys(seed, a), b);
-}
-
-at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets) {
-  return at::cross_entropy_loss(logits.flatten(0, 1).to(at::kFloat), targets.flatten());
 }
 
 }  // namespace paci

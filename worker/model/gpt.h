@@ -71,7 +71,4 @@ std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, u
 // A seed for one purpose out of the job's: well mixed, the same on every machine.
 uint64_t MixSeed(uint64_t seed, uint64_t a, uint64_t b);
 
-// Mean cross-entropy in nats a token of `logits` against `targets` [micro_batch, context].
-at::Tensor CrossEntropy(const at::Tensor& logits, const at::Tensor& targets);
-
 }  // namespace paci

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "common/gpu/loaded_cuda.h"
 #include "common/gpu/loaded_nccl.h"
 #include "common/gpu/shared_library.h"
@@ -30,6 +32,14 @@ TEST(Loading, NcclMakesIdsThatDiffer) {
   ASSERT_TRUE(first.ok()) << first.status();
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_NE(*first, *second);
+}
+
+TEST(Loading, ADeviceOfAnotherHostIsAnotherOneToNccl) {
+  ASSERT_EQ(unsetenv("NCCL_HOSTID"), 0);
+  EXPECT_EQ(NcclDeviceId("GPU-a"), "GPU-a");
+  ASSERT_EQ(setenv("NCCL_HOSTID", "other", 1), 0);
+  EXPECT_EQ(NcclDeviceId("GPU-a"), "GPU-a@other");
+  ASSERT_EQ(unsetenv("NCCL_HOSTID"), 0);
 }
 
 TEST(Loading, SaysThatThereIsNoDriver) {
