@@ -12,6 +12,7 @@
 #include "cli/format/tables.h"
 #include "cli/format/text_table.h"
 #include "cli/format/units.h"
+#include "common/config/model_shape.h"
 #include "common/config/schedule_config.h"
 #include "common/schedule/accumulation.h"
 #include "common/schedule/presets.h"
@@ -121,9 +122,14 @@ Fields SpecFields(const v1::JobSpec& spec) {
   const v1::ModelSpec& model = spec.model();
   const v1::DataSpec& data = spec.data();
   Fields fields = {
-      {"Model", absl::StrCat(model.layers(), " layers, hidden ", model.hidden(), ", ",
-                             model.heads(), " heads, context ", model.context(), ", vocabulary ",
-                             model.vocabulary(), ", dropout ", NumberText(model.dropout()))},
+      {"Model",
+       absl::StrCat(IsLlama(model) ? "llama, " : "gpt2, ", model.layers(), " layers, hidden ",
+                    model.hidden(), ", ", model.heads(), " heads, ",
+                    KvHeads(model) == model.heads()
+                        ? ""
+                        : absl::StrCat(KvHeads(model), " of keys and values, "),
+                    "MLP ", FfnHidden(model), ", context ", model.context(), ", vocabulary ",
+                    model.vocabulary(), ", dropout ", NumberText(model.dropout()))},
       {"Data", absl::StrCat(data.train(), data.validation().empty() ? "" : ", validation ",
                             data.validation(), ", ", TokenizerName(data.tokenizer()))},
       {"Pipeline", Pipeline(spec)},

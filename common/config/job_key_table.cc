@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/job_key.h"
 #include "common/config/key_value.h"
+#include "common/config/model_shape.h"
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -56,6 +57,12 @@ std::string DefaultAccumulation(const v1::JobSpec& spec) {
   const uint32_t extra = spec.pipeline().stages() > 1 ? spec.pipeline().extra_in_flight() : 0;
   return absl::StrCat(stages - 1 + extra);
 }
+std::string DefaultKvHeads(const v1::JobSpec& spec) { return absl::StrCat(spec.model().heads()); }
+std::string DefaultFfnHidden(const v1::JobSpec& spec) {
+  v1::ModelSpec model = spec.model();
+  model.clear_ffn_hidden();
+  return absl::StrCat(FfnHidden(model));
+}
 std::string DefaultChunks(const v1::JobSpec& spec) { return IsInterleaved(spec) ? "2" : "1"; }
 std::string DefaultPartitionBy(const v1::JobSpec& spec) {
   return spec.pipeline().order() == v1::ORDER_STRICT ? "flops" : "measured";
@@ -99,6 +106,24 @@ constexpr JobKey kKeys[] = {
     {"model.dropout", KeyType::kNumber, Constant("0"), FromBelow(0, 1), "",
      "Probability of dropping an element of the embedding, the attention and each residual branch, "
      "in training."},
+    {"model.family",
+     KeyType::kChoice,
+     Constant("gpt2"),
+     {},
+     "",
+     "`gpt2`: learned positions, LayerNorm, GELU, biases. `llama`: rotary positions, RMSNorm, "
+     "SwiGLU, no biases."},
+    {"model.kv_heads", KeyType::kCount, Derived("`heads`", DefaultKvHeads), Between(1, 1024), "",
+     "With `llama`, heads of keys and values, each of which serves `heads` / `kv_heads` of the "
+     "queries' (grouped-query attention)."},
+    {"model.ffn_hidden", KeyType::kCount,
+     Derived("4 `hidden`; with `llama` 8/3 of it, rounded up to a multiple of 64",
+             DefaultFfnHidden),
+     Between(1, 1048576), "", "Width inside the MLP."},
+    {"model.rope_theta", KeyType::kNumber, Constant("10000"), Above(0), "",
+     "With `llama`, base of the rotary positions."},
+    {"model.norm_epsilon", KeyType::kNumber, Constant("1e-5"), Above(0), "",
+     "What a norm adds to the variance, or the mean square, that it divides by."},
 
     {"data.train", KeyType::kPath, RequiredUnlessEmulated(), Between(0, 4096), "",
      "Training text, a path as the workers see it."},

@@ -10,6 +10,7 @@
 #include "common/config/key_value.h"
 #include "common/config/lag.h"
 #include "common/config/model_chunks.h"
+#include "common/config/model_rules.h"
 #include "common/config/spec_field.h"
 #include "common/schedule/presets.h"
 
@@ -17,7 +18,6 @@ namespace paci {
 namespace {
 
 // Products of counts are taken as doubles: they cannot overflow, and the limits need no exactness.
-constexpr double kMaxParameters = 1e12;
 constexpr double kMaxActivationBytes = 16.0 * (1ull << 30);
 constexpr double kMaxLogitsBytes = 256.0 * (1ull << 30);
 constexpr double kMaxTokens = 1e18;
@@ -27,23 +27,6 @@ double Double(uint64_t value) { return static_cast<double>(value); }
 
 double TokensOfMicroBatch(const v1::JobSpec& spec) {
   return Double(spec.pipeline().micro_batch()) * Double(spec.model().context());
-}
-
-// Matrices and embeddings; what is left out is a share of 1/hidden.
-double Parameters(const v1::ModelSpec& model) {
-  const double hidden = Double(model.hidden());
-  return hidden * (12 * hidden * Double(model.layers()) + 2 * Double(model.vocabulary()) +
-                   Double(model.context()));
-}
-
-std::string HeadsDivideHidden(const v1::JobSpec& spec) {
-  const v1::ModelSpec& model = spec.model();
-  if (model.hidden() % model.heads() == 0) return "";
-  const uint32_t below = model.hidden() / model.heads() * model.heads();
-  const std::string nearest =
-      below > 0 ? absl::StrCat(below, " or ", below + model.heads()) : absl::StrCat(model.heads());
-  return absl::StrCat(model.hidden(), " is not divisible by model.heads ", model.heads(),
-                      "; expected for example ", nearest);
 }
 
 std::string TrainingHasAFile(const v1::JobSpec& spec) {
@@ -65,13 +48,6 @@ std::string VocabularyFitsUint16(const v1::JobSpec& spec) {
   return absl::StrCat(spec.model().vocabulary(),
                       " is more than 16 bits can say; expected at most 65536 with data.tokenizer "
                       "uint16");
-}
-
-std::string ModelIsOfBearableSize(const v1::JobSpec& spec) {
-  const double parameters = Parameters(spec.model());
-  if (parameters <= kMaxParameters) return "";
-  return absl::StrCat("about ", parameters, " parameters in all; expected at most ",
-                      kMaxParameters);
 }
 
 std::string ActivationIsOfBearableSize(const v1::JobSpec& spec) {
@@ -257,7 +233,6 @@ std::string CopiesAreForFastRecovery(const v1::JobSpec& spec) {
 
 std::vector<JobRule> MakeRules() {
   return {
-      {{"model.hidden", "model.heads"}, "`hidden` is divisible by `heads`.", HeadsDivideHidden},
       {{"data.train"}, "`data.train` is not empty, except with an `emulation`.", TrainingHasAFile},
       {{"model.vocabulary", "data.tokenizer"},
        "With `tokenizer: bytes`, `vocabulary` is at least 256.",
@@ -265,9 +240,6 @@ std::vector<JobRule> MakeRules() {
       {{"model.vocabulary", "data.tokenizer"},
        "With `tokenizer: uint16`, `vocabulary` is at most 65536.",
        VocabularyFitsUint16},
-      {{"model.layers", "model.hidden", "model.vocabulary", "model.context"},
-       "The model has at most 10^12 parameters.",
-       ModelIsOfBearableSize},
       {{"pipeline.stages", "model.layers", "pipeline.chunks"},
        "`stages` x `chunks` is at most `layers` + 2: the embedding, every block and the head are a "
        "unit, and a chunk has at least one.",
@@ -338,7 +310,8 @@ std::vector<JobRule> MakeRules() {
 
 const std::vector<JobRule>& JobRules() {
   static const auto* const rules = [] {
-    auto* const all = new std::vector<JobRule>(MakeRules());
+    auto* const all = new std::vector<JobRule>(ModelRules());
+    for (JobRule& rule : MakeRules()) all->push_back(std::move(rule));
     for (JobRule& rule : LagRules()) all->push_back(std::move(rule));
     return all;
   }();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/lag.h"
+#include "common/config/model_shape.h"
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -13,15 +14,22 @@ namespace {
 
 struct Size {
   absl::string_view key;
-  uint32_t (v1::ModelSpec::*get)() const;
+  int64_t (*get)(const v1::ModelSpec& model);
 };
 
-// Beside these a model has its dropout, which is of the training alone.
-constexpr Size kSizes[] = {{"model.layers", &v1::ModelSpec::layers},
-                           {"model.hidden", &v1::ModelSpec::hidden},
-                           {"model.heads", &v1::ModelSpec::heads},
-                           {"model.context", &v1::ModelSpec::context},
-                           {"model.vocabulary", &v1::ModelSpec::vocabulary}};
+// Beside these and its family a model has what changes no weight's shape: its dropout, and what a
+// user may well change on purpose, rope_theta and norm_epsilon. Rotary positions need no weights.
+constexpr Size kSizes[] = {
+    {"model.layers", [](const v1::ModelSpec& model) -> int64_t { return model.layers(); }},
+    {"model.hidden", [](const v1::ModelSpec& model) -> int64_t { return model.hidden(); }},
+    {"model.heads", [](const v1::ModelSpec& model) -> int64_t { return model.heads(); }},
+    {"model.context",
+     [](const v1::ModelSpec& model) -> int64_t { return IsLlama(model) ? 0 : model.context(); }},
+    {"model.vocabulary", [](const v1::ModelSpec& model) -> int64_t { return model.vocabulary(); }},
+    {"model.kv_heads", KvHeads},
+    {"model.ffn_hidden", FfnHidden}};
+
+absl::string_view FamilyOf(const v1::ModelSpec& model) { return IsLlama(model) ? "llama" : "gpt2"; }
 
 absl::string_view StateOf(const std::string& schedule) {
   const absl::StatusOr<Preset> preset = FindPreset(schedule);
@@ -58,14 +66,24 @@ absl::Status CheckOptimizer(const v1::JobSpec& job, const v1::JobSpec& writer) {
 
 }  // namespace
 
-absl::Status CheckResumableBy(const v1::JobSpec& job, const v1::JobSpec& writer) {
+absl::Status CheckSameModel(const v1::JobSpec& job, const v1::JobSpec& writer) {
+  if (IsLlama(job.model()) != IsLlama(writer.model())) {
+    return absl::FailedPreconditionError(absl::StrCat("its model.family is ",
+                                                      FamilyOf(writer.model()), "; the job's is ",
+                                                      FamilyOf(job.model())));
+  }
   for (const Size& size : kSizes) {
-    const uint32_t its = (writer.model().*size.get)();
-    const uint32_t own = (job.model().*size.get)();
+    const int64_t its = size.get(writer.model());
+    const int64_t own = size.get(job.model());
     if (its == own) continue;
     return absl::FailedPreconditionError(
         absl::StrCat("its ", size.key, " is ", its, "; the job's is ", own));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckResumableBy(const v1::JobSpec& job, const v1::JobSpec& writer) {
+  if (absl::Status same = CheckSameModel(job, writer); !same.ok()) return same;
   if (absl::Status same = CheckOptimizer(job, writer); !same.ok()) return same;
   const std::string& schedule = job.pipeline().schedule();
   const absl::string_view needed = StateOf(schedule);

@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/model_shape.h"
 
 namespace paci {
 namespace {
@@ -41,9 +42,9 @@ UnitCosts FlopsCosts(const v1::JobSpec& spec) {
   const double tokens = spec.pipeline().micro_batch() * context;
   // Tables are looked up and added: a product's share for each element.
   const double embedding = tokens * hidden * kFlopsPerProduct;
-  // QKV 3, projection 1, MLP 4 + 4 matrices of [hidden, hidden]; scores and their use of every
-  // token with every other.
-  const double block = tokens * kFlopsPerProduct * (12 * hidden * hidden + 2 * context * hidden);
+  // The matrices; scores and their use of every token with every other.
+  const double block = tokens * kFlopsPerProduct *
+                       (static_cast<double>(BlockMatrices(spec.model())) + 2 * context * hidden);
   const double head = tokens * kFlopsPerProduct * hidden * spec.model().vocabulary();
   return {Units(spec, embedding, block, head), std::vector<double>(spec.pipeline().stages(), 1.0)};
 }

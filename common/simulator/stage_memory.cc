@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/config/lag.h"
+#include "common/config/model_shape.h"
 
 namespace paci {
 namespace {
@@ -27,10 +28,14 @@ int64_t SavedFloats(const v1::ModelSpec& model, int unit) {
   const int64_t heads = model.heads();
   const bool drops = model.dropout() > 0;
   if (IsEmbedding(unit)) return kFloatsOfId + (drops ? hidden : 0);
-  // The input and its norm; mean and deviation; log-probabilities; targets.
-  if (IsHead(model, unit)) return 2 * hidden + 2 + model.vocabulary() + kFloatsOfId;
-  // Inputs and outputs of the norms 4, q, k, v 3, attention 1, before and after GELU 8.
-  const int64_t block = 16 * hidden + 4;
+  // A norm's mean and deviation; of the mean square one number.
+  const int64_t of_norm = IsLlama(model) ? 1 : 2;
+  // The input and its norm; log-probabilities; targets.
+  if (IsHead(model, unit)) return 2 * hidden + of_norm + model.vocabulary() + kFloatsOfId;
+  // Inputs and outputs of the norms 4, q and attention 2; k and v; before and after GELU, or
+  // SwiGLU's gate before and after, its other factor and the product.
+  const int64_t block =
+      6 * hidden + 2 * KvHidden(model) + 2 * of_norm + (IsLlama(model) ? 4 : 2) * FfnHidden(model);
   // The attention keeps its normaliser; with dropout its probabilities, mask and product.
   return block + (drops ? 2 * hidden + 3 * heads * model.context() : heads);
 }
@@ -58,9 +63,15 @@ int64_t ActivationElementBytes(const v1::JobSpec& spec) {
 
 int64_t UnitParameters(const v1::ModelSpec& model, int unit) {
   const int64_t hidden = model.hidden();
-  if (IsEmbedding(unit)) return (int64_t{model.vocabulary()} + model.context()) * hidden;
-  if (IsHead(model, unit)) return 2 * hidden + int64_t{model.vocabulary()} * hidden;
-  return 12 * hidden * hidden + 13 * hidden;
+  const int64_t vocabulary = int64_t{model.vocabulary()} * hidden;
+  if (IsLlama(model)) {  // no positions, no biases
+    if (IsEmbedding(unit)) return vocabulary;
+    return IsHead(model, unit) ? vocabulary + hidden : BlockMatrices(model) + 2 * hidden;
+  }
+  if (IsEmbedding(unit)) return vocabulary + model.context() * hidden;
+  if (IsHead(model, unit)) return vocabulary + 2 * hidden;
+  // Two norms; biases of q, k, v, of both projections, and of the MLP's inside.
+  return BlockMatrices(model) + (4 + 3 + 2) * hidden + FfnHidden(model);
 }
 
 int64_t ActivationBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
@@ -93,7 +104,7 @@ int64_t WorkingBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
     // Of a block's MLP before and after GELU; of the logits and their log-probabilities.
     const int64_t floats = IsEmbedding(unit)            ? hidden
                            : IsHead(spec.model(), unit) ? 2 * int64_t{spec.model().vocabulary()}
-                                                        : 8 * hidden;
+                                                        : 2 * FfnHidden(spec.model());
     temporaries = std::max(temporaries, floats);
   }
   // One activation that arrives meanwhile, two gradients.

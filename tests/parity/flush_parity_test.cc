@@ -96,6 +96,25 @@ TEST(FlushParity, ChunksGiveTheBitsOfOneStage) {
   }
 }
 
+TEST(FlushParity, HoldsForALlamaWithEveryOptimizer) {
+  SmallData data;
+  for (const char* name : {"adamw", "muon"}) {
+    v1::JobSpec spec = SmallJob(data, "1f1b", 4);
+    MakeLlama(spec);
+    spec.mutable_model()->set_dropout(0.1);
+    spec.mutable_optimizer()->set_name(name);
+    spec.mutable_optimizer()->set_lr(4e-3);
+    const RunResult one_stage = Train(spec, {5});
+    EXPECT_LT(one_stage.losses.back(), one_stage.losses.front() - 0.5);
+    ExpectSame(Train(spec, {2, 1, 1, 1}), one_stage);
+    spec.mutable_pipeline()->set_schedule("zb-h1");
+    ExpectSame(Train(spec, {1, 2, 2}), one_stage);
+    spec.mutable_pipeline()->set_schedule("1f1b");
+    spec.mutable_pipeline()->set_recompute(v1::RECOMPUTE_FULL);
+    ExpectSame(Train(spec, {1, 2, 2}), one_stage);
+  }
+}
+
 TEST(FlushParity, RecomputationChangesNoBit) {
   SmallData data;
   v1::JobSpec spec = SmallJob(data, "1f1b", 3);

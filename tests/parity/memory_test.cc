@@ -100,7 +100,8 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
   SmallData data;
   const auto check = [&](const std::string& schedule, v1::Recompute recompute, uint32_t hidden,
                          const std::string& optimizer = "adamw",
-                         v1::LagCorrection correction = v1::LAG_CORRECTION_NONE) {
+                         v1::LagCorrection correction = v1::LAG_CORRECTION_NONE,
+                         bool is_llama = false) {
     v1::JobSpec spec = SmallJob(data, schedule, 6);
     spec.mutable_optimizer()->set_name(optimizer);
     spec.mutable_optimizer()->set_lag_correction(correction);
@@ -112,6 +113,7 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
     spec.mutable_pipeline()->set_stages(3);
     spec.mutable_pipeline()->set_recompute(recompute);
     spec.mutable_train()->set_updates(4);
+    if (is_llama) MakeLlama(spec);
     const bool is_ring = schedule == "interleaved";
     spec.mutable_pipeline()->set_chunks(is_ring ? 2 : 1);
     const std::vector<uint32_t> units(is_ring ? 6 : 3, is_ring ? 1 : 2);
@@ -140,6 +142,10 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
   for (const char* optimizer : {"adamw", "muon", "lion"}) {
     check("paci", v1::RECOMPUTE_NONE, 64, optimizer);
     check("paci", v1::RECOMPUTE_NONE, 64, optimizer, v1::LAG_CORRECTION_EXTRAPOLATE);
+  }
+  for (const v1::Recompute recompute :
+       {v1::RECOMPUTE_NONE, v1::RECOMPUTE_SELECTIVE, v1::RECOMPUTE_FULL}) {
+    check("paci", recompute, 64, "adamw", v1::LAG_CORRECTION_NONE, /*is_llama=*/true);
   }
   for (const char* schedule : {"1f1b", "paci", "interleaved"}) {
     check(schedule, v1::RECOMPUTE_SELECTIVE, 64);

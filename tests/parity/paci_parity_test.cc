@@ -9,8 +9,8 @@
 #include "tests/parity/small_job.h"
 #include "worker/compute/stage_model.h"
 #include "worker/data/batch_source.h"
-#include "worker/optimizer/adamw.h"
 #include "worker/model/cross_entropy.h"
+#include "worker/optimizer/adamw.h"
 #include "worker/optimizer/learning_rate.h"
 
 namespace paci {

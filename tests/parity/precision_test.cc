@@ -39,6 +39,18 @@ TEST(Precision, ARunInBfloat16StaysNearOneInFloat32) {
   }
 }
 
+TEST(Precision, ALlamaInBfloat16StaysNearOneInFloat32) {
+  SmallData data;
+  v1::JobSpec fp32 = JobOf(data, v1::PRECISION_FP32);
+  MakeLlama(fp32);
+  const RunResult reference = Train(fp32, {2, 3});
+  for (const v1::Precision precision : {v1::PRECISION_BF16_AUTOCAST, v1::PRECISION_BF16}) {
+    v1::JobSpec spec = JobOf(data, precision);
+    MakeLlama(spec);
+    EXPECT_THAT(Train(spec, {2, 3}).losses, Pointwise(DoubleNear(0.06), reference.losses));
+  }
+}
+
 // The gradient is written in BFloat16 without LibTorch's steps in float32 between.
 TEST(Precision, TheLossOfBfloat16LogitsHasTheValueAndGradientOfFloat32s) {
   const at::Tensor logits = at::randn({2, 3, 50}, at::kFloat).mul_(4).to(at::kBFloat16);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <numbers>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "worker/data/batch_source.h"
@@ -22,6 +23,11 @@ class ReferenceModel {
       : model_(model), forward_(forward), backward_(backward) {}
 
   Tensor Logits(const Tensor& ids) const {
+    return model_.family() == v1::MODEL_FAMILY_LLAMA ? Llama(ids) : Gpt2(ids);
+  }
+
+ private:
+  Tensor Gpt2(const Tensor& ids) const {
     Tensor x = Embedding(ids);
     for (uint32_t i = 0; i < model_.layers(); ++i) {
       const std::string block = absl::StrCat("transformer.h.", i, ".");
@@ -35,7 +41,68 @@ class ReferenceModel {
     });
   }
 
- private:
+  Tensor Llama(const Tensor& ids) const {
+    Tensor x = Mix([&](const Weights& w) {
+      return w.at("model.embed_tokens.weight")
+          .index_select(0, ids.flatten())
+          .view({ids.size(0), ids.size(1), -1});
+    });
+    for (uint32_t i = 0; i < model_.layers(); ++i) {
+      const std::string block = absl::StrCat("model.layers.", i, ".");
+      x = x + Matrix(block + "self_attn.o_proj",
+                     SharedAttention(block + "self_attn.",
+                                     MeanSquareNorm(block + "input_layernorm", x)));
+      const Tensor normal = MeanSquareNorm(block + "post_attention_layernorm", x);
+      const Tensor gate = Matrix(block + "mlp.gate_proj", normal);
+      x = x + Matrix(block + "mlp.down_proj",
+                     gate * torch::sigmoid(gate) * Matrix(block + "mlp.up_proj", normal));
+    }
+    return Matrix("lm_head", MeanSquareNorm("model.norm", x));
+  }
+
+  Tensor Matrix(const std::string& name, const Tensor& x) const {
+    return Mix([&](const Weights& w) { return torch::matmul(x, w.at(name + ".weight").t()); });
+  }
+
+  Tensor MeanSquareNorm(const std::string& name, const Tensor& x) const {
+    const Tensor normal = x / torch::sqrt(x.square().mean(-1, true) + model_.norm_epsilon());
+    return Mix([&](const Weights& w) { return normal * w.at(name + ".weight"); });
+  }
+
+  // Each head by itself, and each position of it turned by a complex number.
+  Tensor SharedAttention(const std::string& name, const Tensor& x) const {
+    const int64_t width = model_.hidden() / model_.heads();
+    const Tensor q = Matrix(name + "q_proj", x), k = Matrix(name + "k_proj", x),
+                 v = Matrix(name + "v_proj", x);
+    const Tensor future = torch::ones({x.size(1), x.size(1)}, torch::kBool).triu(1);
+    const auto head = [&](const Tensor& all, int64_t i) {
+      return all.slice(2, i * width, (i + 1) * width);
+    };
+    std::vector<Tensor> mixed;
+    for (int64_t i = 0; i < model_.heads(); ++i) {
+      const int64_t shared = i * model_.kv_heads() / model_.heads();
+      const Tensor scores =
+          torch::matmul(Turned(head(q, i)), Turned(head(k, shared)).transpose(1, 2)) /
+          std::sqrt(width);
+      const Tensor shares =
+          torch::softmax(scores.masked_fill(future, -std::numeric_limits<double>::infinity()), -1);
+      mixed.push_back(torch::matmul(shares, head(v, shared)));
+    }
+    return torch::cat(mixed, 2);
+  }
+
+  // x [micro_batch, length, width]: the pair (i, i + width / 2) is a complex number.
+  Tensor Turned(const Tensor& x) const {
+    const int64_t half = x.size(2) / 2;
+    const Tensor positions = torch::arange(x.size(1), torch::kDouble);
+    const Tensor rates =
+        torch::exp(-std::log(model_.rope_theta()) * torch::arange(half, torch::kDouble) / half);
+    const Tensor angles = torch::outer(positions, rates);
+    const Tensor turn = torch::polar(torch::ones_like(angles), angles).to(torch::kComplexFloat);
+    const Tensor turned = torch::complex(x.slice(2, 0, half), x.slice(2, half, 2 * half)) * turn;
+    return torch::cat({torch::real(turned), torch::imag(turned)}, 2);
+  }
+
   // The value that `layer` has with the forward's weights, the derivative that it has with the
   // backward's: the difference below is zero, but not for autograd.
   Tensor Mix(const std::function<Tensor(const Weights&)>& layer) const {

@@ -49,9 +49,11 @@ Versions Newest(const v1::JobSpec& spec, const std::string&, int64_t micro_batch
 
 // Of {2, 1, 1, 1}: the embedding and the first block are stage 0, the head is stage 3.
 int64_t StageOf(const std::string& name) {
-  if (absl::StrContains(name, ".h.1.")) return 1;
-  if (absl::StrContains(name, ".h.2.")) return 2;
-  return absl::StrContains(name, "ln_f") || absl::StrContains(name, "lm_head") ? 3 : 0;
+  if (absl::StrContains(name, ".h.1.") || absl::StrContains(name, ".layers.1.")) return 1;
+  if (absl::StrContains(name, ".h.2.") || absl::StrContains(name, ".layers.2.")) return 2;
+  const bool is_head = absl::StrContains(name, "ln_f") || absl::StrContains(name, "lm_head") ||
+                       name == "model.norm.weight";
+  return is_head ? 3 : 0;
 }
 
 // In strict order stage i runs the forward of micro-batch m when it has done m - (N-i) + 1
@@ -78,6 +80,25 @@ TEST(Reference, OneStageIsTheModelAndTheOptimizerOfTheirDefinitions) {
   const v1::JobSpec spec = SmallJob(data, "1f1b", 3);
   const RunResult run = Train(spec, {5});
   ExpectNear(run, TrainReference(spec, InitialWeights(spec), Newest),
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
+}
+
+TEST(Reference, ALlamaIsItsDefinition) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "1f1b", 3);
+  MakeLlama(spec);
+  const RunResult run = Train(spec, {2, 3});
+  ExpectNear(run, TrainReference(spec, InitialWeights(spec), Newest),
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
+}
+
+TEST(Reference, ALlamaUnderPaciUsesTheWeightsOfItsDefinition) {
+  SmallData data;
+  v1::JobSpec spec = SmallJob(data, "paci", 3);
+  MakeLlama(spec);
+  spec.mutable_train()->set_eval_every(0);
+  const RunResult run = Train(spec, {2, 1, 1, 1});
+  ExpectNear(run, TrainReference(spec, InitialWeights(spec), OfStrictPaci),
              FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
 }
 

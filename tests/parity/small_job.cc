@@ -86,6 +86,16 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
   return spec;
 }
 
+void MakeLlama(v1::JobSpec& spec) {
+  v1::ModelSpec& model = *spec.mutable_model();
+  model.set_family(v1::MODEL_FAMILY_LLAMA);
+  model.set_heads(4);
+  model.set_kv_heads(2);
+  model.set_ffn_hidden(3 * model.hidden());
+  model.set_rope_theta(500);
+  model.set_norm_epsilon(1e-4);
+}
+
 RunResult Train(v1::JobSpec spec, const std::vector<uint32_t>& units_per_part,
                 std::optional<uint64_t> delay_seed, const std::function<void(uint32_t)>& on_thread,
                 const v1::Checkpoint* resume_from,

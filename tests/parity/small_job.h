@@ -32,6 +32,9 @@ class SmallData {
 // local to a stage and so depends on the partition.
 v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accumulation);
 
+// Makes the model of such a job a Llama, two of whose four heads share a key.
+void MakeLlama(v1::JobSpec& spec);
+
 // What a run computed.
 struct RunResult {
   std::vector<double> losses;                          // of every update

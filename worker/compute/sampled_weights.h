@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "worker/model/gpt.h"
+#include "worker/model/model.h"
 
 namespace paci {
 

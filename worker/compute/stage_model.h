@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/checkpoint/state_copy.h"
 #include "paci/v1/job.pb.h"
-#include "worker/model/gpt.h"
+#include "worker/model/model.h"
 #include "worker/optimizer/optimizer.h"
 
 namespace paci {

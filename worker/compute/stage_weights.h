@@ -13,7 +13,7 @@
 
 #include "common/schedule/schedule.h"
 #include "paci/v1/job.pb.h"
-#include "worker/model/gpt.h"
+#include "worker/model/model.h"
 #include "worker/optimizer/optimizer.h"
 
 namespace paci {

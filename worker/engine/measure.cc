@@ -16,7 +16,7 @@
 #include "worker/device/torch_device.h"
 #include "worker/engine/torch_engine.h"
 #include "worker/model/cross_entropy.h"
-#include "worker/model/gpt.h"
+#include "worker/model/model.h"
 
 namespace paci {
 namespace {

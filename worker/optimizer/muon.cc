@@ -14,7 +14,8 @@ constexpr double kScale = 0.2;
 constexpr int kSteps = 5;
 constexpr double kSmallestNorm = 1e-7;
 
-constexpr absl::string_view kLookedUp[] = {"wte.weight", "wpe.weight", "lm_head.weight"};
+constexpr absl::string_view kLookedUp[] = {"wte.weight", "wpe.weight", "embed_tokens.weight",
+                                           "lm_head.weight"};
 constexpr absl::string_view kFused = "attn.c_attn.weight";
 
 }  // namespace

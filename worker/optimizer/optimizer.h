@@ -15,7 +15,7 @@
 
 #include "common/schedule/schedule.h"
 #include "paci/v1/job.pb.h"
-#include "worker/model/gpt.h"
+#include "worker/model/model.h"
 
 namespace paci {
 

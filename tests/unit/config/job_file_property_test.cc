@@ -109,9 +109,16 @@ v1::JobSpec AnySpec() {
   v1::JobSpec spec = ValidSpec();
   FillPipeline(&spec);
   FillOptimizer(spec.mutable_optimizer());
-  const uint32_t heads = InRange(1, 17);
+  const uint32_t kv_heads = InRange(1, 5);
+  const bool is_llama = *rc::gen::arbitrary<bool>();
+  const uint32_t heads = kv_heads * InRange(1, 5);
+  spec.mutable_model()->set_family(is_llama ? v1::MODEL_FAMILY_LLAMA : v1::MODEL_FAMILY_GPT2);
   spec.mutable_model()->set_heads(heads);
-  spec.mutable_model()->set_hidden(heads * InRange(1, 65));
+  spec.mutable_model()->set_kv_heads(is_llama ? kv_heads : heads);
+  spec.mutable_model()->set_hidden(heads * 2 * InRange(1, 33));
+  spec.mutable_model()->set_ffn_hidden(InRange(1, 1000));
+  spec.mutable_model()->set_rope_theta(Positive());
+  spec.mutable_model()->set_norm_epsilon(Positive());
   spec.mutable_model()->set_dropout(Fraction());
   spec.mutable_data()->set_train(Path());
   spec.mutable_data()->set_validation(Path());

@@ -96,6 +96,7 @@ TEST(Rule, HiddenIsDivisibleByHeads) {
     return ErrorAfter([&](v1::JobSpec* s) {
       s->mutable_model()->set_hidden(hidden);
       s->mutable_model()->set_heads(heads);
+      s->mutable_model()->set_kv_heads(heads);
     });
   };
   EXPECT_EQ(error(128, 8), "");
@@ -103,6 +104,27 @@ TEST(Rule, HiddenIsDivisibleByHeads) {
             "model.hidden: 10 is not divisible by model.heads 4; expected for example 8 or 12");
   EXPECT_EQ(error(3, 4),
             "model.hidden: 3 is not divisible by model.heads 4; expected for example 4");
+}
+
+TEST(Rule, HeadsOfKeysServeAsManyOfQueriesEach) {
+  const auto error = [](v1::ModelFamily family, uint32_t hidden, uint32_t heads,
+                        uint32_t kv_heads) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_model()->set_family(family);
+      s->mutable_model()->set_hidden(hidden);
+      s->mutable_model()->set_heads(heads);
+      s->mutable_model()->set_kv_heads(kv_heads);
+    });
+  };
+  EXPECT_EQ(error(v1::MODEL_FAMILY_LLAMA, 64, 8, 2), "");
+  EXPECT_EQ(error(v1::MODEL_FAMILY_GPT2, 64, 8, 8), "");
+  EXPECT_EQ(error(v1::MODEL_FAMILY_LLAMA, 64, 8, 3),
+            "model.kv_heads: 3 does not divide model.heads 8; expected for example 1 or 8");
+  EXPECT_THAT(error(v1::MODEL_FAMILY_GPT2, 64, 8, 2),
+              StartsWith("model.kv_heads: 2 with model.family gpt2"));
+  EXPECT_THAT(error(v1::MODEL_FAMILY_LLAMA, 24, 8, 8),
+              StartsWith("model.heads: 8 makes heads of width 3"));
+  EXPECT_EQ(error(v1::MODEL_FAMILY_GPT2, 24, 8, 8), "");
 }
 
 TEST(Rule, VocabularyHoldsWhatTheTokenizerGives) {
@@ -224,6 +246,7 @@ TEST(Rule, TheModelIsOfBearableSize) {
     return ErrorAfter([&](v1::JobSpec* s) {
       s->mutable_model()->set_layers(layers);
       s->mutable_model()->set_hidden(16384);
+      s->mutable_model()->set_ffn_hidden(4 * 16384);
     });
   };
   EXPECT_EQ(error(300), "");

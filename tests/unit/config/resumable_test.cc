@@ -39,6 +39,33 @@ TEST(CheckResumableBy, TheModelIsTheSameAndTheRestMayBeAnother) {
   EXPECT_THAT(error_after(&v1::ModelSpec::set_heads), HasSubstr("its model.heads is "));
   EXPECT_THAT(error_after(&v1::ModelSpec::set_context), HasSubstr("its model.context is "));
   EXPECT_THAT(error_after(&v1::ModelSpec::set_vocabulary), HasSubstr("its model.vocabulary is "));
+  EXPECT_THAT(error_after(&v1::ModelSpec::set_kv_heads), HasSubstr("its model.kv_heads is "));
+  EXPECT_THAT(error_after(&v1::ModelSpec::set_ffn_hidden), HasSubstr("its model.ffn_hidden is "));
+}
+
+TEST(CheckResumableBy, TheFamilyIsTheSameAndALlamaMayHaveAnotherContext) {
+  v1::JobSpec gpt2 = Of("paci");
+  v1::JobSpec llama = gpt2;
+  llama.mutable_model()->set_family(v1::MODEL_FAMILY_LLAMA);
+  EXPECT_EQ(CheckResumableBy(llama, gpt2).message(),
+            "its model.family is gpt2; the job's is llama");
+  v1::JobSpec longer = llama;
+  longer.mutable_model()->set_context(2 * llama.model().context());
+  EXPECT_TRUE(CheckResumableBy(longer, llama).ok());
+  // What a spec does not say is what its family does.
+  gpt2.mutable_model()->clear_kv_heads();
+  gpt2.mutable_model()->clear_ffn_hidden();
+  gpt2.mutable_model()->clear_family();
+  EXPECT_TRUE(CheckResumableBy(Of("paci"), gpt2).ok());
+}
+
+TEST(CheckSameModel, AsksForNothingButTheModel) {
+  v1::JobSpec weights_alone = Of("paci");
+  weights_alone.clear_optimizer();
+  weights_alone.clear_pipeline();
+  EXPECT_TRUE(CheckSameModel(Of("pipemare"), weights_alone).ok());
+  weights_alone.mutable_model()->set_layers(1);
+  EXPECT_FALSE(CheckSameModel(Of("pipemare"), weights_alone).ok());
 }
 
 TEST(CheckResumableBy, AScheduleThatKeepsSomethingNeedsACheckpointOfOneThatDoes) {

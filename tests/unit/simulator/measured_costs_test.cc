@@ -99,6 +99,7 @@ TEST(MeasuredCosts, AreOfWhatWasDoneSinceTheLoopStarted) {
 TEST(MeasuredCosts, AreSharedByArithmeticAndUpdatesByParameters) {
   v1::Job job = JobThatRan("paci", 1);
   job.mutable_spec()->mutable_model()->set_hidden(64);
+  job.mutable_spec()->mutable_model()->set_ffn_hidden(256);
   job.mutable_spec()->mutable_model()->set_context(32);
   job.mutable_spec()->mutable_model()->set_vocabulary(256);
   Spend(*job.mutable_stages(0), 1, 2, 0, 1);

@@ -25,6 +25,17 @@ TEST(StageMemory, CountsTheParametersOfEachUnit) {
   EXPECT_EQ(UnitParameters(model, 3), 16 + 16 * 8);
 }
 
+TEST(StageMemory, CountsTheParametersOfALlama) {
+  v1::ModelSpec model = SmallSpec().model();
+  model.set_family(v1::MODEL_FAMILY_LLAMA);
+  model.set_kv_heads(1);
+  model.set_ffn_hidden(10);
+  EXPECT_EQ(UnitParameters(model, 0), 16 * 8);
+  // Query and projection, key and value, gate, up and down; norms.
+  EXPECT_EQ(UnitParameters(model, 1), 2 * 8 * 8 + 2 * 4 * 8 + 3 * 8 * 10 + 2 * 8);
+  EXPECT_EQ(UnitParameters(model, 3), 8 + 16 * 8);
+}
+
 TEST(StageMemory, OfTheEmbeddingAndABlock) {
   const StageMemory memory = MemoryOfStage(SmallSpec(), 0, 2, /*held=*/2, /*weight_versions=*/1);
   EXPECT_EQ(memory.weights_bytes, (160 + 872) * 4);

@@ -1,9 +1,9 @@
 #pragma once
 
-// The model: a decoder-only transformer of the GPT-2 family (pre-LN, learned positions, GELU in its
-// tanh form, untied head), as a row of units, 0: embedding, 1..layers: blocks, layers+1: head, so
-// that a stage is any contiguous range of them. A unit's weights depend on the job's seed and its
-// number only, and its arithmetic on its input only: where the row is cut changes no bit.
+// The model: a decoder-only transformer of the family of GPT-2 (gpt2.h) or Llama (llama.h), with a
+// head that has weights of its own, as a row of units, 0: embedding, 1..layers: blocks, layers+1:
+// head, so that a stage is any contiguous range of them. A unit's weights depend on the job's seed
+// and its number only, and its arithmetic on its input only: where the row is cut changes no bit.
 //
 // LibTorch tensors, made as float32 on the CPU. worker/compute and worker/engine may depend on this
 // room.
@@ -26,7 +26,9 @@ struct Parameter {
   Parameter(std::string name, const at::Tensor& tensor, bool decays)
       : name(std::move(name)), tensor(tensor), decays(decays), master(tensor.variable_data()) {}
 
-  std::string name;   // as nanoGPT's state dict has it, "transformer.h.0.attn.c_attn.weight"
+  // Of GPT-2 as nanoGPT's state dict has it, "transformer.h.0.attn.c_attn.weight"; of Llama as its
+  // own, "model.layers.0.self_attn.q_proj.weight".
+  std::string name;
   at::Tensor tensor;  // a leaf that requires a gradient
   bool decays;        // weight decay applies: matrices and embeddings, not biases and norms
   at::Tensor master;  // float32, what optimizers step; `tensor`'s own storage if that is float32
@@ -64,8 +66,8 @@ class ModelUnit {
 
 uint32_t UnitCount(const v1::ModelSpec& model);
 
-// Initialised as GPT-2: normal with standard deviation 0.02, of projections into the residual
-// stream 0.02 / sqrt(2 * layers); biases 0; norms 1 and 0.
+// Initialised as GPT-2, both families: normal with standard deviation 0.02, of projections into the
+// residual stream 0.02 / sqrt(2 * layers); biases 0; norms 1 and 0.
 std::unique_ptr<ModelUnit> MakeUnit(const v1::ModelSpec& model, uint32_t unit, uint64_t seed);
 
 // A seed for one purpose out of the job's: well mixed, the same on every machine.

@@ -1,0 +1,80 @@
+#include "common/config/model_rules.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/model_shape.h"
+
+namespace paci {
+namespace {
+
+constexpr double kMaxParameters = 1e12;
+
+// Matrices and embeddings; what is left out is a share of 1/hidden.
+double Parameters(const v1::ModelSpec& model) {
+  const double hidden = model.hidden();
+  return static_cast<double>(BlockMatrices(model)) * model.layers() +
+         hidden * (2.0 * model.vocabulary() + model.context());
+}
+
+std::string HeadsDivideHidden(const v1::JobSpec& spec) {
+  const v1::ModelSpec& model = spec.model();
+  if (model.hidden() % model.heads() == 0) return "";
+  const uint32_t below = model.hidden() / model.heads() * model.heads();
+  const std::string nearest =
+      below > 0 ? absl::StrCat(below, " or ", below + model.heads()) : absl::StrCat(model.heads());
+  return absl::StrCat(model.hidden(), " is not divisible by model.heads ", model.heads(),
+                      "; expected for example ", nearest);
+}
+
+std::string KvHeadsDivideHeads(const v1::JobSpec& spec) {
+  const v1::ModelSpec& model = spec.model();
+  if (model.heads() % model.kv_heads() == 0) return "";
+  return absl::StrCat(model.kv_heads(), " does not divide model.heads ", model.heads(),
+                      "; expected for example 1 or ", model.heads());
+}
+
+std::string OnlyLlamaSharesKeys(const v1::JobSpec& spec) {
+  const v1::ModelSpec& model = spec.model();
+  if (IsLlama(model) || model.kv_heads() == model.heads()) return "";
+  return absl::StrCat(model.kv_heads(), " with model.family gpt2, whose attention has as many as ",
+                      "model.heads; expected ", model.heads(), ", or model.family llama");
+}
+
+std::string RotatedHeadsHaveHalves(const v1::JobSpec& spec) {
+  const v1::ModelSpec& model = spec.model();
+  const uint32_t width = model.hidden() / model.heads();
+  if (!IsLlama(model) || model.hidden() % model.heads() != 0 || width % 2 == 0) return "";
+  return absl::StrCat(model.heads(), " makes heads of width ", width,
+                      ", and rotary positions turn pairs; expected an even model.hidden / "
+                      "model.heads with model.family llama");
+}
+
+std::string ModelIsOfBearableSize(const v1::JobSpec& spec) {
+  const double parameters = Parameters(spec.model());
+  if (parameters <= kMaxParameters) return "";
+  return absl::StrCat("about ", parameters, " parameters in all; expected at most ",
+                      kMaxParameters);
+}
+
+}  // namespace
+
+std::vector<JobRule> ModelRules() {
+  return {
+      {{"model.hidden", "model.heads"}, "`hidden` is divisible by `heads`.", HeadsDivideHidden},
+      {{"model.kv_heads", "model.heads"},
+       "`heads` is divisible by `kv_heads`.",
+       KvHeadsDivideHeads},
+      {{"model.kv_heads", "model.heads", "model.family"},
+       "With `family: gpt2`, `kv_heads` is `heads`.",
+       OnlyLlamaSharesKeys},
+      {{"model.heads", "model.hidden", "model.family"},
+       "With `family: llama`, `hidden` / `heads` is even.",
+       RotatedHeadsHaveHalves},
+      {{"model.layers", "model.hidden", "model.vocabulary", "model.context", "model.ffn_hidden"},
+       "The model has at most 10^12 parameters.",
+       ModelIsOfBearableSize},
+  };
+}
+
+}  // namespace paci
