@@ -88,8 +88,12 @@ case "${1:-all}" in
   gpu)
     build
     exec python3 tests/gpu/gpu_test.py build ;;
+  models)
+    tests/models/setup.sh
+    ./run build --quiet paci-coordinator paci-worker pacictl model_logits
+    exec .deps/models/bin/python -W ignore tests/models/models_test.py build ;;
   cluster) exec tests/cluster/run.sh ;;
   docs) build; suite -R 'Docs|Reference' ;;
   dashboards) shift; exec tests/dashboards/run.sh "$@" ;;
-  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, gpu, helm, cluster, dashboards" >&2; exit 2 ;;
+  *) echo "test: no suite is called \"$1\"; there are: unit, parity, integration, format, tidy, docs, sanitizers, fuzz, chaos, deploy, gpu, models, helm, cluster, dashboards" >&2; exit 2 ;;
 esac

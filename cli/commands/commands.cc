@@ -22,6 +22,8 @@ std::vector<Verb> AllVerbs() {
           DrainVerb(),
           CheckpointsVerb(),
           VerifyCheckpointVerb(),
+          ImportVerb(),
+          ExportVerb(),
           GenerateVerb(),
           TokenVerb(),
           HealthVerb(),

@@ -25,6 +25,8 @@ Verb WorkersVerb();
 Verb DrainVerb();
 Verb CheckpointsVerb();
 Verb VerifyCheckpointVerb();
+Verb ImportVerb();
+Verb ExportVerb();
 Verb GenerateVerb();
 Verb TraceVerb();
 Verb HealthVerb();

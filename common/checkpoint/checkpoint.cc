@@ -187,7 +187,8 @@ absl::Status TryFolder(const v1::JobSpec& spec, const v1::StageKey& key) {
 absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& checkpoint) {
   const absl::StatusOr<Manifest> manifest = ReadManifest(checkpoint.directory());
   if (!manifest.ok()) return manifest.status();
-  absl::Status fits = CheckResumableBy(spec, manifest->spec);
+  absl::Status fits = checkpoint.update() == 0 ? CheckSameModel(spec, manifest->spec)
+                                               : CheckResumableBy(spec, manifest->spec);
   if (manifest->update != checkpoint.update()) {
     fits = absl::FailedPreconditionError(
         absl::StrCat("its update is ", manifest->update, "; the job's is ", checkpoint.update()));

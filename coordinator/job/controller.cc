@@ -99,12 +99,10 @@ absl::Status CheckResumeFrom(const v1::SubmitJobRequest& request) {
         "an emulated job has no weights to begin with; expected no checkpoint (--resume-from)");
   }
   const uint64_t updates = request.spec().train().updates();
-  if (checkpoint.update() >= 1 && checkpoint.update() < updates) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("the checkpoint to begin with (--resume-from) is of update ",
-                   checkpoint.update(), " and train.updates is ", updates,
-                   checkpoint.update() < 1 ? "; expected an update of at least 1"
-                                           : "; expected an earlier one, or more train.updates"));
+  if (checkpoint.update() < updates) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the checkpoint to begin with (--resume-from) is of update ", checkpoint.update(),
+      " and train.updates is ", updates, "; expected an earlier one, or more train.updates"));
 }
 
 }  // namespace

@@ -243,10 +243,12 @@ class TorchCompute final : public StageCompute {
     });
   }
 
-  // Weights and state of a complete checkpoint. Before the first action.
-  absl::Status Load(const std::string& directory) {
+  // Weights and state of a complete checkpoint; of update 0 there is no state. Before the first
+  // action.
+  absl::Status Load(const v1::Checkpoint& checkpoint) {
     const StageModel::State state = State();
-    return OnLoaded(model_.Load(directory, &state));
+    return OnLoaded(
+        model_.Load(checkpoint.directory(), checkpoint.update() == 0 ? nullptr : &state));
   }
   // The same from a copy of this stage.
   absl::Status Load(const StateCopy& copy) { return OnLoaded(model_.Load(copy, State())); }
@@ -381,7 +383,7 @@ absl::StatusOr<std::unique_ptr<StageCompute>> MakeTorchCompute(const v1::Prepare
       if (loaded.ok()) {
         loaded = VerifyUnits(directory, command.assignments(static_cast<int>(stage)).chunks());
       }
-      if (loaded.ok()) loaded = compute->Load(directory);
+      if (loaded.ok()) loaded = compute->Load(command.resume_from());
       if (!loaded.ok()) return loaded;
     }
     return compute;
