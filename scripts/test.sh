@@ -91,7 +91,8 @@ case "${1:-all}" in
   models)
     tests/models/setup.sh
     ./run build --quiet paci-coordinator paci-worker pacictl model_logits
-    exec .deps/models/bin/python -W ignore tests/models/models_test.py build ;;
+    .deps/models/bin/python -W ignore tests/models/models_test.py build
+    exec .deps/models/bin/python tests/models/data_test.py build ;;
   cluster) exec tests/cluster/run.sh ;;
   docs) build; suite -R 'Docs|Reference' ;;
   dashboards) shift; exec tests/dashboards/run.sh "$@" ;;

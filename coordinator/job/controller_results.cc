@@ -189,11 +189,11 @@ void Controller::ExpireStages(JobRecord& record, absl::Time now) {
   }
 }
 
-absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
-                                  absl::Time deadline, absl::Time now) {
-  const absl::StatusOr<JobRecord*> found = Find(request.job_id());
-  if (!found.ok()) return found.status();
-  const JobRecord& record = **found;
+namespace {
+
+constexpr int kMaxPromptTokens = 65536;
+
+absl::Status CheckSampling(const v1::GenerateRequest& request) {
   if (request.max_tokens() < 1 || request.max_tokens() > 4096) {
     return absl::InvalidArgumentError(absl::StrCat(
         request.max_tokens(), " tokens are not possible; expected 1..4096 (--max-tokens)"));
@@ -203,12 +203,44 @@ absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateReque
         absl::StrCat("a temperature of ", request.temperature(),
                      " is not possible; expected a finite number >= 0 (--temperature)"));
   }
-  if (record.spec().data().tokenizer() != v1::TOKENIZER_BYTES) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("job ", request.job_id(),
-                     " was trained on token ids that its tokenizer does not turn into text; "
-                     "only a job with the tokenizer bytes can generate"));
+  if (!(request.top_p() >= 0 && request.top_p() <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("a share of ", request.top_p(),
+                                                   " is not possible; expected 0 to 1 (--top-p)"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPrompt(const JobRecord& record, const v1::GenerateRequest& request) {
+  const auto& tokens = request.prompt_tokens();
+  if (tokens.empty() && record.spec().data().tokenizer() != v1::TOKENIZER_BYTES) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "job ", request.job_id(),
+        " was trained on token ids that its tokenizer does not turn into text; expected the prompt "
+        "as ids (--prompt-tokens), as ./run data encodes it"));
+  }
+  if (tokens.size() > kMaxPromptTokens) {
+    return absl::InvalidArgumentError(absl::StrCat("a prompt of ", tokens.size(),
+                                                   " ids is too long; expected at most ",
+                                                   kMaxPromptTokens, " (--prompt-tokens)"));
+  }
+  const uint32_t vocabulary = record.spec().model().vocabulary();
+  for (const uint32_t token : tokens) {
+    if (token < vocabulary) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the prompt has the id ", token, "; expected 0..", vocabulary - 1, " (--prompt-tokens)"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
+                                  absl::Time deadline, absl::Time now) {
+  const absl::StatusOr<JobRecord*> found = Find(request.job_id());
+  if (!found.ok()) return found.status();
+  const JobRecord& record = **found;
+  if (absl::Status valid = CheckSampling(request); !valid.ok()) return valid;
+  if (absl::Status valid = CheckPrompt(record, request); !valid.ok()) return valid;
   if (record.job().checkpoint().empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("job ", request.job_id(), " is ", ToString(record.job().state()),

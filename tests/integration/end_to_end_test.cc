@@ -86,10 +86,14 @@ TEST(EndToEnd, AJobIsSubmittedWatchedInspectedAndWritesText) {
         {"generate", "real-1", "--prompt", "and ", "--max-tokens", "60", "--seed", seed});
   };
   const nlohmann::json text = generate("7");
-  EXPECT_THAT(Keys(text), UnorderedElementsAre("text", "checkpoint"));
+  EXPECT_THAT(Keys(text), UnorderedElementsAre("text", "checkpoint", "tokens"));
   EXPECT_EQ(text["text"].get<std::string>().size(), 80) << "base64 of 60 bytes";
   EXPECT_EQ(generate("7"), text);
   EXPECT_NE(generate("8"), text);
+  // The same prompt as ids, "and ".
+  EXPECT_EQ(cluster.PacictlJson({"generate", "real-1", "--prompt-tokens", "97,110,100,32",
+                                 "--max-tokens", "60", "--seed", "7"}),
+            text);
 
   const auto workers = cluster.PacictlJson({"workers"})["workers"];
   ASSERT_EQ(workers.size(), 2);

@@ -293,6 +293,30 @@ TEST(Generate, SendsItsArgumentsAndEscapesWhatIsNoText) {
   EXPECT_EQ(raw.out, "light\xff\x1b[2J\n");
 }
 
+TEST(Generate, TakesAndGivesIds) {
+  ScriptedCoordinator coordinator;
+  v1::GenerateRequest sent;
+  coordinator.generate = [&](const v1::GenerateRequest& request, v1::GenerateResponse* response) {
+    sent = request;
+    response->add_tokens(5);
+    response->add_tokens(0);
+    return grpc::Status::OK;
+  };
+  const CommandResult result = RunAgainst(
+      coordinator,
+      {"generate", "tiny-1", "--prompt-tokens", "7,50256", "--top-k", "40", "--top-p", "0.9"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "7,50256,5,0\n");
+  EXPECT_THAT(sent.prompt_tokens(), ::testing::ElementsAre(7, 50256));
+  EXPECT_EQ(sent.top_k(), 40u);
+  EXPECT_EQ(sent.top_p(), 0.9);
+  EXPECT_THAT(RunAgainst(coordinator, {"generate", "tiny-1", "--prompt-tokens", "7,x"}).err,
+              HasSubstr("\"x\" is no token id"));
+  EXPECT_THAT(
+      RunAgainst(coordinator, {"generate", "t", "--prompt", "a", "--prompt-tokens", "7"}).err,
+      HasSubstr("not both"));
+}
+
 TEST(Commands, AServerThatIsNoCoordinatorIsNamed) {
   ScriptedCoordinator coordinator;
   const CommandResult result = RunAgainst(coordinator, {"list"});

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -173,6 +174,10 @@ void ControllerScript::Generate(const Words& words) {
   request.set_job_id(words[1]);
   request.set_max_tokens(GetNumber(words, "tokens", 10));
   request.set_temperature(std::stod(Get(words, "temperature", "1")));
+  request.set_top_p(std::stod(Get(words, "top_p", "0")));
+  if (words.size() > 2 && absl::StartsWith(words[2], "id=")) {
+    request.add_prompt_tokens(GetNumber(words, "id", 0));
+  }
   ShowStatus(controller_->Generate(next_ticket_++, request, now_ + absl::Seconds(60), now_));
 }
 
