@@ -1,7 +1,8 @@
 """Runs clang-tidy over the project's sources, and remembers what was clean.
 
-A file is looked at again when it, a header of the project that it includes, or .clang-tidy changes. The memory is
-shared by all checkouts of a machine, as ccache's is.   usage: tidy.py BUILD_FOLDER
+A file is looked at again when it, a header of the project that it includes, or .clang-tidy changes; headers that are
+generated do not count, or a new field of a message would be a reason to look at everything. The memory is shared by all
+checkouts of a machine, as ccache's is.   usage: tidy.py BUILD_FOLDER
 """
 import concurrent.futures
 import hashlib
@@ -21,7 +22,8 @@ def dependencies(build: str) -> dict[str, list[pathlib.Path]]:
     result = {}
     for block in text.split("\n\n"):
         files = [pathlib.Path(build, line.strip()).resolve() for line in block.splitlines()[1:] if line.startswith(" ")]
-        ours = [f for f in files if f.is_relative_to(ROOT) and f.suffix in (".h", ".cc") and ".deps" not in f.parts]
+        ours = [f for f in files if f.is_relative_to(ROOT) and f.suffix in (".h", ".cc")
+                and not {".deps", "generated"} & set(f.relative_to(ROOT).parts)]
         for source in files[:1]:
             result[str(source)] = sorted(ours)
     return result
