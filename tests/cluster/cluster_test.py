@@ -179,12 +179,12 @@ def an_upgrade_under_a_job_replaces_every_pod(undisturbed):
 
 def metrics_are_encrypted_and_ask_for_a_token():
     token = pathlib.Path(credentials.user["PACI_TOKEN_FILE"]).read_text().strip()
-    for pod, name in (("paci-coordinator-0", release.ADDRESS.split(":")[0]), ("paci-worker-0", "paci-metrics")):
-        address = kubectl("get", "pod", pod, "-o", "jsonpath={.status.podIP}")
+    for component, name in (("coordinator", release.ADDRESS.split(":")[0]), ("worker", "paci-metrics")):
+        address = kubectl("get", "pod", f"paci-{component}-0", "-o", "jsonpath={.status.podIP}")
         read = ["curl", "-sS", "--cacert", credentials.user["PACI_TLS_CA"], "--connect-to", f"{name}:7071:{address}:7071",
                 f"https://{name}:7071/metrics"]
-        assert "a token is needed" in run(*read), pod
-        assert "process_cpu_seconds_total" in run(*read, "-H", f"Authorization: Bearer {token}"), pod
+        assert "a token is needed" in run(*read), component
+        assert f"paci_{component}_info" in run(*read, "-H", f"Authorization: Bearer {token}"), component
 
 
 def uninstalling_leaves_the_claims_that_are_to_stay(before):
