@@ -75,7 +75,8 @@ case "${1:-all}" in
     sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory'
     threads='Transports|Tcp|Strangers|Impostors|Examine|DataTls|IoThread|Nccl|Staged|GpuWorld|Guest|Lobby'
     threads+='|Http|MetricsServer|Protected|Runtime|Wires|SpanRecorder|StageMonitor|BatchSource|Logging'
-    sanitize build-thread thread -R "^($threads)"
+    # And ThreadSanitizer keeps several bytes beside each that is touched.
+    sanitize build-thread thread -R "^($threads)" -E CostsNoMemory
     TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tests/support/tsan_grpc.supp" \
       sanitize build-thread thread -R '^(Door|Tls|ServiceTest|TraceServiceTest)'
     ;;
