@@ -25,8 +25,9 @@ check_dashboards() { deploy/grafana/generate.py --check; }
 build() { ./run build --quiet; }
 suite() { ctest --test-dir build --output-on-failure --no-tests=error -j 2 "$@"; }
 
-# Everything that does not link LibTorch, whose own code is not built for it. What gRPC and Abseil do between threads
-# ThreadSanitizer cannot see: it gets the transport and the stage loop, which are ours alone.
+# Everything that does not link LibTorch, whose own code is not built for it. What gRPC does between threads
+# ThreadSanitizer cannot see: it gets the transports, the stage loop and the web server, which are ours alone, and with
+# suppressions the threads beside gRPC's.
 sanitize() {
   local folder=$1 sanitizers=$2
   shift 2
@@ -72,7 +73,12 @@ case "${1:-all}" in
   sanitizers)
     # AddressSanitizer keeps freed memory for a while, which is what the excluded test measures.
     sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory'
-    sanitize build-thread thread -R '^(Transports|Tcp|Strangers|Impostors|Examine|Runtime|Wires|SpanRecorder)'
+    threads='Transports|Tcp|Strangers|Impostors|Examine|DataTls|IoThread|Nccl|Staged|GpuWorld|Guest|Lobby'
+    threads+='|Http|MetricsServer|Protected|Runtime|Wires|SpanRecorder|StageMonitor|BatchSource|Logging'
+    # And ThreadSanitizer keeps several bytes beside each that is touched.
+    sanitize build-thread thread -R "^($threads)" -E CostsNoMemory
+    TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$PWD/tests/support/tsan_grpc.supp" \
+      sanitize build-thread thread -R '^(Door|Tls|ServiceTest|TraceServiceTest)'
     ;;
   fuzz) fuzz "${2:-}" ;;
   deploy)

@@ -169,11 +169,22 @@ def an_upgrade_under_a_job_replaces_every_pod(undisturbed):
     job = submit()
     await_updates(job, 60)
     before = pod_ids()
-    upgrade("worker.logLevel=debug", "coordinator.logLevel=debug")
+    upgrade("worker.logLevel=debug", "coordinator.logLevel=debug", "metrics.tls.enabled=true", "metrics.tls.workerSecret=metrics-tls",
+            "metrics.tls.tokensSecret=users", "metrics.serviceMonitor.tokenSecret=prometheus")
     after = pod_ids()
     assert before.keys() == after.keys() and not set(before.values()) & set(after.values()), (before, after)
     await_completed(job)
     assert curve(job) == undisturbed, "it computed something else"
+
+
+def metrics_are_encrypted_and_ask_for_a_token():
+    token = pathlib.Path(credentials.user["PACI_TOKEN_FILE"]).read_text().strip()
+    for component, name in (("coordinator", release.ADDRESS.split(":")[0]), ("worker", "paci-metrics")):
+        address = kubectl("get", "pod", f"paci-{component}-0", "-o", "jsonpath={.status.podIP}")
+        read = ["curl", "-sS", "--cacert", credentials.user["PACI_TLS_CA"], "--connect-to", f"{name}:7071:{address}:7071",
+                f"https://{name}:7071/metrics"]
+        assert "a token is needed" in run(*read), component
+        assert f"paci_{component}_info" in run(*read, "-H", f"Authorization: Bearer {token}"), component
 
 
 def uninstalling_leaves_the_claims_that_are_to_stay(before):
@@ -206,7 +217,8 @@ def main():
         (a_job_survives_the_death_of_worker_and_coordinator_and_both, undisturbed),
         (an_evicted_worker_hands_its_stage_over_and_only_one_may_go, undisturbed),
         (workers_are_added_and_taken_away_under_a_job, undisturbed),
-        (an_upgrade_under_a_job_replaces_every_pod, undisturbed), (helm_test_passes,),
+        (an_upgrade_under_a_job_replaces_every_pod, undisturbed), (metrics_are_encrypted_and_ask_for_a_token,),
+        (helm_test_passes,),
         (uninstalling_leaves_the_claims_that_are_to_stay, before), (what_was_kept_is_there_for_the_next_release,),
         (every_checkpoint_that_is_left_is_whole, folder / "volumes")]
     for step, *arguments in steps:

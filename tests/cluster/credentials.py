@@ -13,7 +13,8 @@ def make(folder):
     """New ones in the folder, of the same authority as before, and the Secrets of the namespace that hold them."""
     folder.mkdir(exist_ok=True)
     release.run(release.ROOT / "deploy/tls/make_certs.sh", folder, release.ADDRESS.split(":")[0])
-    for secret, owner in (("coordinator-tls", "coordinator"), ("worker-tls", "worker"), ("client-tls", "admin")):
+    for secret, owner in (("coordinator-tls", "coordinator"), ("worker-tls", "worker"), ("client-tls", "admin"),
+                          ("metrics-tls", "metrics")):
         keep(secret, {"tls.crt": folder / f"{owner}.pem", "tls.key": folder / f"{owner}.key", "ca.crt": folder / "ca.pem"})
     token = json.loads(release.run(release.ROOT / "build/bin/pacictl", "token", "anna", "admin", "-o", "json"))
     (folder / "tokens").write_text(token["line"] + "\n")

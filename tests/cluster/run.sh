@@ -10,6 +10,7 @@ packages=(busybox-static)
 need() { command -v "$1" > /dev/null || packages+=("$2"); }
 need conntrack conntrack
 need containerd containerd
+need curl curl
 need debootstrap debootstrap
 need dockerd docker.io
 need etcd etcd-server

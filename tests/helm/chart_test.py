@@ -257,6 +257,61 @@ groups:
         self.assertEqual(len(dashboards), len(list(chart.ROOT.glob("deploy/grafana/dashboards/*.json"))))
 
 
+class MetricsTls(unittest.TestCase):
+    def flags(self, objects, suffix):
+        (container,) = named(objects, "StatefulSet", suffix)["spec"]["template"]["spec"]["containers"]
+        return [flag for flag in container["args"] if flag.startswith("--metrics")]
+
+    def secret_at(self, objects, suffix, path):
+        """The Secret that is mounted where a file lies."""
+        pod = named(objects, "StatefulSet", suffix)["spec"]["template"]["spec"]
+        folder = path.rsplit("/", 1)[0]
+        (volume,) = [mount["name"] for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder]
+        (secret,) = [item["secret"]["secretName"] for item in pod["volumes"] if item["name"] == volume]
+        return secret
+
+    def test_it_is_off_unless_asked_for(self):
+        objects = render(chart.HERE / "values/own-authority.yaml")
+        for suffix in ("-coordinator", "-worker"):
+            self.assertEqual(self.flags(objects, suffix), ["--metrics=0.0.0.0:7071"])
+        for certificate in of_kind(objects, "Certificate"):
+            self.assertNotIn("paci-metrics", certificate["spec"].get("dnsNames", []))
+
+    def test_coordinator_and_workers_show_certificates_and_ask_for_tokens(self):
+        for values, shown, tokens in (("all", {"-coordinator": "trainer-coordinator-tls", "-worker": "trainer-metrics-tls"}, "users"),
+                                      ("secrets", {"-coordinator": "coordinator-tls", "-worker": "metrics-tls"}, None)):
+            objects = render(chart.HERE / f"values/{values}.yaml")
+            for suffix, secret in shown.items():
+                flags = dict(flag.split("=") for flag in self.flags(objects, suffix))
+                self.assertEqual(self.secret_at(objects, suffix, flags["--metrics-tls-cert"]), secret)
+                self.assertEqual(self.secret_at(objects, suffix, flags["--metrics-tls-key"]), secret)
+                file = flags.get("--metrics-token-file")
+                self.assertEqual(file and self.secret_at(objects, suffix, file), tokens)
+
+    def test_a_monitor_reads_them_by_the_name_of_the_certificate(self):
+        objects = render(chart.HERE / "values/all.yaml")
+        for suffix, certificate in (("-coordinator", "-coordinator"), ("-worker", "-metrics")):
+            (endpoint,) = named(objects, "ServiceMonitor", suffix)["spec"]["endpoints"]
+            shown = named(objects, "Certificate", certificate)["spec"]
+            self.assertEqual(endpoint["scheme"], "https")
+            self.assertIn(endpoint["tlsConfig"]["serverName"], shown["dnsNames"])
+            self.assertEqual(endpoint["tlsConfig"]["ca"], {"secret": {"name": shown["secretName"], "key": "ca.crt"}})
+            self.assertEqual(endpoint["authorization"], {"credentials": {"name": "prometheus", "key": "token"}})
+        for monitor in of_kind(render(chart.HERE / "values/secrets.yaml"), "ServiceMonitor"):
+            self.assertNotIn("authorization", monitor["spec"]["endpoints"][0])
+
+    def test_the_coordinator_is_probed_in_a_way_that_is_answered(self):
+        expected = {"default": {"grpc": {"port": 7070}},
+                    "own-authority": {"httpGet": {"path": "/metrics", "port": "metrics", "scheme": "HTTP"}},
+                    "secrets": {"httpGet": {"path": "/metrics", "port": "metrics", "scheme": "HTTPS"}},
+                    "all": {"exec": {"command": ["pacictl", "--coordinator=localhost:7070", "--tls-ca=/etc/paci/tls/ca.crt",
+                                                 "health"]}}}
+        for values, probe in expected.items():
+            pod = named(render(chart.HERE / f"values/{values}.yaml"), "StatefulSet", "-coordinator")["spec"]["template"]["spec"]
+            for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+                self.assertLessEqual(probe.items(), pod["containers"][0][name].items(), values)
+
+
 class Freshness(unittest.TestCase):
     def test_the_images_are_those_of_this_version(self):
         version = re.search(r"(?m)^project\(paci VERSION ([0-9.]+)", (chart.ROOT / "CMakeLists.txt").read_text())[1]

@@ -1,10 +1,11 @@
 // For ThreadSanitizer builds only: tells it what the distribution's Abseil, which is built without
-// it, does to order threads. Wraps the calls of absl::Mutex and absl::Notification that this
-// project makes.
+// it, does to order threads. Wraps the calls of absl::Mutex, absl::Notification and
+// absl::BlockingCounter that this project makes.
 #include <dlfcn.h>
 
 #include <cstdlib>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 
@@ -115,6 +116,27 @@ void Notification::WaitForNotification() const {
       Next<void(const Notification*)>(PACI_ABSL_CONST "12Notification19WaitForNotificationEv");
   next(this);
   __tsan_acquire(const_cast<Notification*>(this));
+}
+
+bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  static auto* const next = Next<bool(const Notification*, Duration)>(
+      PACI_ABSL_CONST "12Notification30WaitForNotificationWithTimeoutENS0_8DurationE");
+  const bool has_come = next(this, timeout);
+  __tsan_acquire(const_cast<Notification*>(this));
+  return has_come;
+}
+
+bool BlockingCounter::DecrementCount() {
+  static auto* const next =
+      Next<bool(BlockingCounter*)>(PACI_ABSL "15BlockingCounter14DecrementCountEv");
+  __tsan_release(this);
+  return next(this);
+}
+
+void BlockingCounter::Wait() {
+  static auto* const next = Next<void(BlockingCounter*)>(PACI_ABSL "15BlockingCounter4WaitEv");
+  next(this);
+  __tsan_acquire(this);
 }
 
 ABSL_NAMESPACE_END

@@ -32,8 +32,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{- define "paci.coordinatorHost" -}}
+{{ include "paci.fullname" . }}-coordinator.{{ .Release.Namespace }}.svc
+{{- end -}}
+
 {{- define "paci.coordinatorAddress" -}}
-{{ include "paci.fullname" . }}-coordinator.{{ .Release.Namespace }}.svc:{{ .Values.coordinator.service.port }}
+{{ include "paci.coordinatorHost" . }}:{{ .Values.coordinator.service.port }}
 {{- end -}}
 
 {{/* What pod security asks for at the restricted level, of a pod and of a container. */}}

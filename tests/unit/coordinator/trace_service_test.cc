@@ -36,6 +36,13 @@ v1::Command AnswerTime(StubWorker& worker) {
   return command;
 }
 
+// The command to trace, which comes after questions for the time.
+v1::Command AwaitTrace(StubWorker& worker) {
+  v1::Command command = AnswerTime(worker);
+  while (command.has_sync_clock()) command = AnswerTime(worker);
+  return command;
+}
+
 // A call of TraceJob, read on.
 struct TraceStream {
   TraceStream(v1::JobService::Stub& stub, const std::string& job_id) {
@@ -63,8 +70,7 @@ TEST_F(TraceServiceTest, ATraceIsMadeOfTheSpansThatTheWorkersSend) {
   const v1::StageKey key = RunOn(worker);
   // Its answer to StartStage may still be on its way; what is Running is the job.
   TraceStream trace(*jobs_, id);
-  v1::Command command;
-  while (!command.has_trace_stage()) command = AnswerTime(worker);
+  const v1::Command command = AwaitTrace(worker);
   EXPECT_TRUE(IsSame(command.trace_stage().key(), key));
   for (int i = 0; i < 3; ++i) {
     v1::WorkerMessage part;
@@ -122,8 +128,7 @@ TEST_F(TraceServiceTest, ASecondTraceOfAJobIsRefusedUntilTheCallerOfTheFirstIsGo
       is_taken = again.reader->Finish().ok();
     }
   });
-  v1::Command command;
-  while (!command.has_trace_stage()) command = AnswerTime(worker);
+  const v1::Command command = AwaitTrace(worker);
   worker.Answer(command);
   for (int i = 0; i < TracingOptions().exchanges; ++i) AnswerTime(worker);
   caller.join();

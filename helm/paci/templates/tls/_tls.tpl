@@ -1,7 +1,10 @@
-{{/* What a component shows of itself: the name of its Secret; nothing if it has none. Called with (dict "root" $ "component" "worker"). */}}
+{{/* What a component shows of itself: the name of its Secret; nothing if it has none. "metrics" is what workers show at
+--metrics. Called with (dict "root" $ "component" "worker"). */}}
 {{- define "paci.tlsSecret" -}}
 {{- if .root.Values.tls.certManager.enabled -}}
 {{ include "paci.fullname" .root }}-{{ .component }}-tls
+{{- else if eq .component "metrics" -}}
+{{ .root.Values.metrics.tls.workerSecret }}
 {{- else -}}
 {{ get .root.Values.tls (printf "%sSecret" .component) }}
 {{- end -}}
