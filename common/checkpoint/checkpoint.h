@@ -49,7 +49,8 @@ absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint&
 absl::Status TryFolder(const v1::JobSpec& spec, const v1::StageKey& key);
 
 // OK if a job could go on from `checkpoint`: it is complete, of that update, and CheckResumableBy
-// allows it; of update 0, which has weights alone, CheckSameModel. FAILED_PRECONDITION names what differs; NOT_FOUND, DATA_LOSS: as ReadManifest.
+// allows it; of update 0, which has weights alone, CheckSameModel. FAILED_PRECONDITION names what
+// differs; NOT_FOUND, DATA_LOSS: as ReadManifest.
 absl::Status CheckResumable(const v1::JobSpec& spec, const v1::Checkpoint& checkpoint);
 
 // One file of a complete checkpoint that is not what the manifest says.
