@@ -8,6 +8,8 @@
 #include "cli/format/escape.h"
 #include "cli/format/units.h"
 #include "common/config/checkpoint_directory.h"
+#include "common/config/key_value.h"
+#include "common/config/model_shape.h"
 #include "common/huggingface/model_folder.h"
 
 namespace paci::cli {
@@ -26,14 +28,14 @@ absl::Status OfFiles(const absl::Status& status) {
 
 // The part of a job file that fits the checkpoint.
 std::string ModelSection(const v1::ModelSpec& model) {
-  const bool is_llama = model.family() == v1::MODEL_FAMILY_LLAMA;
-  return absl::StrCat("model:\n  family: ", is_llama ? "llama" : "gpt2",
-                      "\n  layers: ", model.layers(), "\n  hidden: ", model.hidden(),
-                      "\n  heads: ", model.heads(), "\n  kv_heads: ", model.kv_heads(),
-                      "\n  ffn_hidden: ", model.ffn_hidden(), "\n  context: ", model.context(),
-                      "\n  vocabulary: ", model.vocabulary(),
-                      "\n  norm_epsilon: ", model.norm_epsilon(),
-                      is_llama ? absl::StrCat("\n  rope_theta: ", model.rope_theta()) : "", "\n");
+  const bool is_llama = IsLlama(model);
+  return absl::StrCat(
+      "model:\n  family: ", is_llama ? "llama" : "gpt2", "\n  layers: ", model.layers(),
+      "\n  hidden: ", model.hidden(), "\n  heads: ", model.heads(),
+      "\n  kv_heads: ", model.kv_heads(), "\n  ffn_hidden: ", model.ffn_hidden(),
+      "\n  context: ", model.context(), "\n  vocabulary: ", model.vocabulary(),
+      "\n  norm_epsilon: ", PrintNumber(model.norm_epsilon()),
+      is_llama ? absl::StrCat("\n  rope_theta: ", PrintNumber(model.rope_theta())) : "", "\n");
 }
 
 absl::Status Import(const Context& context, const ImportOptions& options) {
@@ -65,30 +67,29 @@ absl::Status Export(const Context& context, const std::string& directory,
 Verb ImportVerb() {
   const auto options = std::make_shared<ImportOptions>();
   options->name = "imported";
-  return {
-      .name = "import",
-      .summary = "Make a checkpoint of a model from Hugging Face",
-      .description =
-          "Reads config.json and the safetensors files of a GPT-2 or a Llama, and writes a "
-          "checkpoint of update 0 with which a job can begin, without state of an optimizer. A "
-          "head "
-          "that is tied to the embedding gets weights of its own. Prints the section `model` of "
-          "such a job's file. Reads and writes this machine's files; asks no coordinator.",
-      .example = "pacictl import ~/models/gpt2 /runs --name gpt2",
-      .arguments = {{.name = "FOLDER",
-                     .help = "Where config.json is",
-                     .target = &options->folder,
-                     .values = Argument::Values::kFile},
-                    {.name = "INTO",
-                     .help = "Folder of checkpoints, as checkpoint.dir of a job",
-                     .target = &options->into,
-                     .values = Argument::Values::kFile},
-                    {.name = "--name",
-                     .placeholder = "NAME",
-                     .help = "Folder in it; else imported",
-                     .target = &options->name,
-                     .rejects_empty = true}},
-      .run = [options](const Context& context) { return Import(context, *options); }};
+  return {.name = "import",
+          .summary = "Make a checkpoint of a model from Hugging Face",
+          .description =
+              "Reads config.json and the safetensors files of a GPT-2 or a Llama, and writes a "
+              "checkpoint of update 0 with which a job can begin, without state of an optimizer. A "
+              "head that is tied to the embedding gets weights of its own. Prints the section "
+              "`model` of such a job's file. Reads and writes this machine's files; asks no "
+              "coordinator.",
+          .example = "pacictl import ~/models/gpt2 /runs --name gpt2",
+          .arguments = {{.name = "FOLDER",
+                         .help = "Where config.json is",
+                         .target = &options->folder,
+                         .values = Argument::Values::kFile},
+                        {.name = "INTO",
+                         .help = "Folder of checkpoints, as checkpoint.dir of a job",
+                         .target = &options->into,
+                         .values = Argument::Values::kFile},
+                        {.name = "--name",
+                         .placeholder = "NAME",
+                         .help = "Folder in it; else imported",
+                         .target = &options->name,
+                         .rejects_empty = true}},
+          .run = [options](const Context& context) { return Import(context, *options); }};
 }
 
 Verb ExportVerb() {

@@ -2,7 +2,8 @@
 
 #include <filesystem>
 #include <map>
-#include <optional>
+#include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -46,7 +47,7 @@ class TensorFolder {
       if (absl::Status added = opened.Add(kWeights); !added.ok()) return added;
       return opened;
     }
-    const absl::StatusOr<std::vector<std::string>> names = FilesOfIndex(folder);
+    const absl::StatusOr<std::set<std::string>> names = FilesOfIndex(folder);
     if (!names.ok()) return names.status();
     for (const std::string& name : *names) {
       if (absl::Status added = opened.Add(name); !added.ok()) return added;
@@ -66,7 +67,7 @@ class TensorFolder {
  private:
   explicit TensorFolder(std::string folder) : folder_(std::move(folder)) {}
 
-  static absl::StatusOr<std::vector<std::string>> FilesOfIndex(const std::string& folder) {
+  static absl::StatusOr<std::set<std::string>> FilesOfIndex(const std::string& folder) {
     const std::string path = absl::StrCat(folder, "/", kIndex);
     const absl::StatusOr<std::string> text = ReadText(path);
     if (absl::IsNotFound(text.status())) {
@@ -80,7 +81,7 @@ class TensorFolder {
                                                      " has no weight_map; expected an object "
                                                      "from tensors to files"));
     }
-    std::map<std::string, bool> names;
+    std::set<std::string> names;
     for (const auto& [tensor, file] : map->items()) {
       const std::string name = file.is_string() ? file.get<std::string>() : "";
       // A plain name: none leads out of the folder.
@@ -88,11 +89,9 @@ class TensorFolder {
         return absl::InvalidArgumentError(absl::StrCat(
             path, ": the file of ", tensor, " is no plain name of a file in its folder"));
       }
-      names[name] = true;
+      names.insert(name);
     }
-    std::vector<std::string> files;
-    for (const auto& [name, is_named] : names) files.push_back(name);
-    return files;
+    return names;
   }
 
   absl::Status Add(const std::string& name) {
@@ -196,8 +195,9 @@ absl::StatusOr<Manifest> ImportModel(const std::string& folder, const std::strin
   commit.mutable_key()->set_job_id(name);
   const std::string directory = CheckpointDirectory(spec, name, CheckpointName());
   if (absl::Status absent = ExpectAbsent(directory); !absent.ok()) return absent;
+  const bool has_tied_head = HasTiedHead(*config);
   for (uint32_t unit = 0; unit <= model->layers() + 1; ++unit) {
-    const auto weights = ReadUnit(*tensors, folder, *model, unit, HasTiedHead(*config));
+    const auto weights = ReadUnit(*tensors, folder, *model, unit, has_tied_head);
     absl::StatusOr<v1::CheckpointPart> part =
         weights.ok() ? WritePart(directory, /*update=*/0, {{unit, ViewsOf(*weights), {}}})
                      : absl::StatusOr<v1::CheckpointPart>(weights.status());
