@@ -29,13 +29,15 @@ SIDES = {
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="0: only the cost of copies; runs in the file stay")
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--kill-every", type=int, default=25, help="updates")
     parser.add_argument("--checkpoint-every", type=int, default=20, help="updates")
     parser.add_argument("--turns", type=int, default=5, help="pairs of runs of the cost of copies")
     options = parser.parse_args()
     runs = []
+    if options.seeds == 0 and options.json and options.json.exists():
+        runs = json.loads(options.json.read_text())["runs"]
     for seed in range(1, options.seeds + 1):
         for side, settings in SIDES.items():
             runs.append({"side": side, "seed": seed, **run(settings, seed, options)})
@@ -45,7 +47,7 @@ def main() -> None:
     result = {"machine": machine(), **{k: v for k, v in vars(options).items() if k != "json"}, "stages": STAGES,
               "runs": runs, "cost_of_copies": cost}
     rows = []
-    for side in SIDES:
+    for side in SIDES if runs else ():
         of_side = [r for r in runs if r["side"] == side]
         rows.append([side, *(sum(r[key] for r in of_side) / len(of_side) for key in
                              ("validation_loss", "loss_above", "kills", "updates_again", "seconds"))])

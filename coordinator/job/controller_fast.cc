@@ -56,6 +56,8 @@ void Controller::KeepSurvivors(JobRecord& record, const FastRestart& fast, absl:
                                absl::Time now) {
   for (uint32_t i = 0; i < record.stages.size(); ++i) {
     if (fast.sources[i] != v1::STATE_SOURCE_OWN) ReleaseStage(record, i, reason, now);
+    // It goes on from memory: a checkpoint that its worker may commit now would be ahead of that.
+    record.stages[i].in_flight.reset();
   }
   record.secret.clear();
   ForgetAfter(record, fast.first_update);

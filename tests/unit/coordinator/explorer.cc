@@ -131,6 +131,12 @@ class Search {
 
   ExplorerResult Done() {
     result_.states = nodes_.size();
+    result_.text = absl::StrCat(result_.violation, "\n");
+    ExplorerWorld world(&setup_);
+    for (const Move& move : result_.trace) {
+      absl::StrAppend(&result_.text, "  ", world.Describe(move), "\n");
+      world.Apply(move);
+    }
     return std::move(result_);
   }
 
@@ -143,12 +149,6 @@ class Search {
 };
 
 }  // namespace
-
-std::string ExplorerResult::TraceText() const {
-  std::string text = absl::StrCat(violation, "\n");
-  for (const Move& move : trace) absl::StrAppend(&text, "  ", ToString(move), "\n");
-  return text;
-}
 
 ExplorerResult Explore(const ExplorerSetup& setup, const ExplorerBounds& bounds) {
   return Search(setup, bounds).Run();

@@ -22,8 +22,7 @@ struct ExplorerResult {
   std::string violation;    // empty: every claim holds in every state
   std::vector<Move> trace;  // the shortest way to the violation
 
-  // One line a move.
-  std::string TraceText() const;
+  std::string text;  // the violation and a line for each of its moves
 };
 
 // Tries every order of everything that can happen, breadth first. In each state the claims of

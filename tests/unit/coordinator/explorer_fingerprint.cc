@@ -18,6 +18,9 @@ std::string ExplorerWorld::Fingerprint() const {
     absl::StrAppend(&text, " before ", stored_before_->job.state(), " ",
                     job().generation() - stored_before_->job.generation());
   }
+  if (setup_->is_one_death_free && death_) {
+    absl::StrAppend(&text, "|death ", death_->updates, Print(death_->key));
+  }
   absl::StrAppend(&text, PrintWorkers(), PrintDisk());
   for (const Process& process : processes_) text += PrintProcess(process);
   return text;
@@ -38,6 +41,11 @@ std::string ExplorerWorld::PrintJob(const JobRecord& record) const {
                     !job.checkpoint().empty() && absl::StrContains(cause.what, job.checkpoint()));
   }
   if (!record.failures.empty()) absl::StrAppend(&text, Print(record.failing_since));
+  if (record.fast) {
+    absl::StrAppend(&text, " fast ", record.fast->first_update, "@",
+                    job.generation() - record.fast->generation, " ",
+                    absl::StrJoin(record.fast->sources, ""));
+  }
   for (const StageRecord& stage : record.stages) text += PrintStage(stage);
   return text;
 }
@@ -45,7 +53,8 @@ std::string ExplorerWorld::PrintJob(const JobRecord& record) const {
 std::string ExplorerWorld::PrintStage(const StageRecord& stage) const {
   std::string text = absl::StrCat("|stage ", stage.status.state(), " ", stage.status.updates(), " ",
                                   stage.is_attached, stage.is_awaited, stage.is_prepared,
-                                  stage.is_started, stage.needs_resume, stage.has_all_points);
+                                  stage.is_started, stage.needs_resume, stage.has_all_points,
+                                  stage.is_told_to_stop, Print(stage.status));
   for (size_t i = 0; i < processes_.size(); ++i) {
     const std::string prefix = absl::StrCat("w", i, "-");
     if (!absl::StartsWith(stage.status.worker_id(), prefix)) continue;
@@ -87,10 +96,28 @@ std::string ExplorerWorld::PrintProcess(const Process& process) const {
     absl::StrAppend(&text, " session ", Print(session.key), " ", session.state, " ",
                     session.updates, session.is_writing, " ", session.error.ToString(), " ",
                     absl::StrJoin(session.parts, ","));
+    if (setup_->is_fast) text += PrintCopies(session);
   }
   for (const auto& message : process.heard) text += Print(*message);
   for (const auto& message : process.said) text += Print(*message);
   return text;
+}
+
+std::string ExplorerWorld::PrintCopies(const Session& session) const {
+  const auto print = [](const std::optional<uint64_t>& update) {
+    return update ? absl::StrCat(*update) : "-";
+  };
+  std::string text = absl::StrCat(" ", session.is_built, " ", session.next_copy, " ",
+                                  print(session.kept), " ", print(session.given_back));
+  if (session.preparing) {
+    absl::StrAppend(&text, " preparing", PrintCommandId(session.preparing->id()));
+  }
+  return text;
+}
+
+// What a decision reads of a stage's report beside its state.
+std::string ExplorerWorld::Print(const v1::StageStatus& status) {
+  return status.has_copy_update() ? absl::StrCat(" c", status.copy_update()) : "";
 }
 
 std::string ExplorerWorld::PrintDisk() const {
@@ -117,9 +144,9 @@ std::string ExplorerWorld::Print(const v1::WorkerMessage& message) const {
   if (message.has_hello() && !message.hello().has_running()) return "<hello";
   const v1::StageReport& report =
       message.has_hello() ? message.hello().running() : message.report();
-  std::string text =
-      absl::StrCat(message.has_hello() ? "<hello " : "<report ", Print(report.key()), " ",
-                   report.status().state(), report.status().updates(), report.status().error());
+  std::string text = absl::StrCat(message.has_hello() ? "<hello " : "<report ", Print(report.key()),
+                                  " ", report.status().state(), report.status().updates(),
+                                  report.status().error(), Print(report.status()));
   for (const v1::CheckpointPart& part : report.checkpoints()) {
     absl::StrAppend(&text, " p", part.update());
   }
@@ -132,9 +159,15 @@ std::string ExplorerWorld::Print(const v1::CoordinatorMessage& message) const {
   const std::string text =
       absl::StrCat(">", std::string(NameOf(command)), PrintCommandId(command.id()));
   if (command.has_prepare_stage()) {
-    return absl::StrCat(text, Print(command.prepare_stage().key()), " ",
-                        command.prepare_stage().resume_from().update());
+    const v1::PrepareStage& prepare = command.prepare_stage();
+    std::string how;
+    for (const v1::StageAssignment& stage : prepare.assignments()) {
+      absl::StrAppend(&how, stage.state());
+    }
+    return absl::StrCat(text, Print(prepare.key()), " ", prepare.resume_from().update(), " ",
+                        prepare.first_update(), " ", how);
   }
+  if (command.has_stop_stage()) return absl::StrCat(text, Print(command.stop_stage().key()));
   if (command.has_start_stage()) return absl::StrCat(text, Print(command.start_stage().key()));
   if (command.has_release_stage()) return absl::StrCat(text, Print(command.release_stage().key()));
   if (command.has_commit_checkpoint()) {

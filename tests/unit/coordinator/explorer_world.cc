@@ -29,11 +29,19 @@ v1::SubmitJobRequest Request(const ExplorerSetup& setup) {
   v1::SubmitJobRequest request;
   *request.mutable_spec() = SmallSpec("a", setup.stages, setup.updates);
   request.mutable_spec()->mutable_checkpoint()->set_dir("ck");
-  request.mutable_spec()->mutable_checkpoint()->set_every(1);
+  request.mutable_spec()->mutable_checkpoint()->set_every(setup.checkpoint_every);
   request.mutable_spec()->mutable_checkpoint()->set_keep(setup.keep);
   request.mutable_spec()->mutable_recovery()->set_max_restarts(1000);
   request.mutable_spec()->mutable_recovery()->set_window_seconds(1e9);
   request.mutable_spec()->mutable_recovery()->set_replacement_seconds(1e9);
+  if (setup.is_fast) {
+    request.mutable_spec()->mutable_checkpoint()->set_cut(v1::CHECKPOINT_CUT_RUNNING);
+    request.mutable_spec()->mutable_recovery()->set_mode(v1::RECOVERY_MODE_FAST);
+  }
+  if (setup.has_copies) {
+    request.mutable_spec()->mutable_recovery()->set_replicate(v1::REPLICATE_NEIGHBOUR);
+    request.mutable_spec()->mutable_recovery()->set_replicate_every(1);
+  }
   return request;
 }
 
@@ -44,31 +52,6 @@ v1::WorkerMessage Heartbeat() {
 }
 
 }  // namespace
-
-std::string ToString(const Move& move) {
-  static constexpr std::array<const char*, 17> kNames = {
-      "goes on after it stood still",
-      "dials and says Hello",
-      "executes the next message",
-      "is heard by the coordinator",
-      "finds a neighbour gone",
-      "writes its part of the checkpoint",
-      "trains one update, with its pipeline",
-      "time passes until a lease or patience is over",
-      "is killed, and another process takes its place",
-      "stands still",
-      "fails by itself",
-      "loses its stream, which the coordinator sees",
-      "loses its stream, which nobody sees",
-      "is heard by the coordinator, which stores that, dies before it answers, and starts again",
-      "the coordinator dies and starts again",
-      "the newest checkpoint is damaged",
-      "time passes until a command is overdue"};
-  const char* name = kNames[static_cast<size_t>(move.kind)];
-  const bool has_worker = move.kind != MoveKind::kPassTime && move.kind != MoveKind::kDie &&
-                          move.kind != MoveKind::kDamage && move.kind != MoveKind::kBeSlow;
-  return has_worker ? absl::StrCat("w", move.worker, " ", name) : name;
-}
 
 bool IsFault(MoveKind kind) { return kind > MoveKind::kPassTime; }
 
@@ -109,14 +92,22 @@ std::vector<Move> ExplorerWorld::Moves() const {
   add(MoveKind::kExecute,
       [&](const Process& p, size_t) { return is_active(p) && !p.said.empty(); });
   add(MoveKind::kHear, [](const Process& p, size_t) { return !p.heard.empty(); });
-  add(MoveKind::kNeighbour,
-      [&](const Process& p, size_t) { return runs(p) && MissesNeighbour(*p.session); });
+  const auto takes_back = [&](const Process& p) {
+    return is_active(p) && p.session && p.session->preparing;
+  };
+  add(MoveKind::kNeighbour, [&](const Process& p, size_t) {
+    return (runs(p) && MissesNeighbour(*p.session)) || (takes_back(p) && MissesGiver(*p.session));
+  });
+  add(MoveKind::kTakeBack,
+      [&](const Process& p, size_t) { return takes_back(p) && CanTakeBack(*p.session); });
   add(MoveKind::kWritePart,
       [&](const Process& p, size_t) { return runs(p) && p.session->is_writing; });
+  add(MoveKind::kCopy, [&](const Process& p, size_t) { return runs(p) && CanCopy(*p.session); });
   add(MoveKind::kTrain, [&](const Process&, size_t i) { return CanTrain(i); });
   const auto deadline = NextDeadline();
   const bool is_command = deadline && deadline->second;
-  if (deadline && (!is_command || moves.empty())) {
+  const bool is_awaited = is_command || setup_->is_one_death_free;
+  if (deadline && (!is_awaited || moves.empty())) {
     moves.push_back({MoveKind::kPassTime});
   }
   add(MoveKind::kKill, [&](const Process& p, size_t) { return is_active(p); });
@@ -134,6 +125,37 @@ std::vector<Move> ExplorerWorld::Moves() const {
     moves.push_back({MoveKind::kBeSlow});
   }
   return moves;
+}
+
+std::string ExplorerWorld::Describe(const Move& move) const {
+  static constexpr std::array<const char*, 19> kNames = {
+      "goes on after it stood still",
+      "dials and says Hello",
+      "executes ",
+      "is heard by the coordinator: ",
+      "finds a neighbour gone",
+      "has its state back from the stage after it",
+      "writes its part of the checkpoint",
+      "has a whole copy of its state at the stage after it",
+      "trains one update, with its pipeline or as far as its neighbours let it",
+      "time passes until a lease or patience is over",
+      "is killed, and another process takes its place",
+      "stands still",
+      "fails by itself",
+      "loses its stream, which the coordinator sees",
+      "loses its stream, which nobody sees",
+      "is heard by the coordinator, which stores that, dies before it answers, and starts again: ",
+      "the coordinator dies and starts again",
+      "the newest checkpoint is damaged",
+      "time passes until a command is overdue"};
+  const char* name = kNames[static_cast<size_t>(move.kind)];
+  const bool has_worker = move.kind != MoveKind::kPassTime && move.kind != MoveKind::kDie &&
+                          move.kind != MoveKind::kDamage && move.kind != MoveKind::kBeSlow;
+  if (!has_worker) return name;
+  const Process& process = processes_[move.worker];
+  const bool is_heard = move.kind == MoveKind::kHear || move.kind == MoveKind::kHearAndDie;
+  return absl::StrCat("w", move.worker, " ", name, is_heard ? Print(*process.heard.front()) : "",
+                      move.kind == MoveKind::kExecute ? Print(*process.said.front()) : "");
 }
 
 void ExplorerWorld::Apply(const Move& move) {
@@ -165,6 +187,10 @@ void ExplorerWorld::Happen(const Move& move) {
       return Hear(process, Outcome::kLives);
     case MoveKind::kNeighbour:
       return Fail(process, absl::UnavailableError("a neighbour is gone"));
+    case MoveKind::kTakeBack:
+      return TakeBack(process);
+    case MoveKind::kCopy:
+      return Copy(*process.session);
     case MoveKind::kWritePart:
       return WritePart(process);
     case MoveKind::kTrain:
@@ -181,6 +207,9 @@ void ExplorerWorld::Suffer(const Move& move) {
   if (stream != 0) Change().OnMessage(stream, Heartbeat(), now_);
   switch (move.kind) {
     case MoveKind::kKill: {
+      if (process.session && process.session->state == v1::STAGE_STATE_RUNNING) {
+        death_ = {process.session->key, process.session->updates};
+      }
       const uint32_t incarnation = process.incarnation + 1;
       process = Process();
       process.incarnation = incarnation;
@@ -296,18 +325,7 @@ void ExplorerWorld::CarryOut(Outcome outcome) {
 void ExplorerWorld::Store(const StoreWrites& writes) {
   last_event_ += writes.events.size();
   for (const StoredJob& stored : writes.jobs) {
-    if (stored.job.generation() < job().generation()) Break("a generation is taken back");
-    if (is_over() && stored.job.state() != job().state()) Break("an ended job changes its state");
-    const auto& checkpoints = job().checkpoints();
-    const bool has_whole =
-        std::any_of(checkpoints.begin(), checkpoints.end(), [&](const v1::Checkpoint& c) {
-          return disk_.IsWhole({c.update(), c.generation()});
-        });
-    // One that has not run yet would only fail again.
-    const bool may_fail = !job().has_started() || (!checkpoints.empty() && !has_whole);
-    if (stored.job.state() == v1::JOB_STATE_FAILED && !may_fail) {
-      Break(absl::StrCat("the job failed, which it need not: ", stored.job.reason()));
-    }
+    CheckJob(stored.job);
     for (const v1::Checkpoint& checkpoint : stored.job.checkpoints()) {
       known_.insert({checkpoint.update(), checkpoint.generation()});
     }
@@ -333,50 +351,6 @@ void ExplorerWorld::Say(const OutgoingMessage& outgoing) {
     process.said.push_back(std::move(message));
     return;
   }
-}
-
-void ExplorerWorld::CheckCommand(const v1::Command& command) {
-  const auto require = [&](bool is_stored, const v1::StageKey& key, absl::string_view what) {
-    if (is_stored && key.generation() == job().generation()) return;
-    Break(absl::StrCat(what, " of ", ToString(key), " is sent before its decision is stored"));
-  };
-  if (command.has_prepare_stage()) {
-    const v1::PrepareStage& prepare = command.prepare_stage();
-    require(job().state() == v1::JOB_STATE_PREPARING, prepare.key(), "PrepareStage");
-    if (prepare.resume_from().update() < NewestKnown().update) {
-      Break(absl::StrCat("a generation goes on from update ", prepare.resume_from().update(),
-                         ", though the store knows a whole checkpoint of update ",
-                         NewestKnown().update));
-    }
-  } else if (command.has_start_stage()) {
-    require(job().state() == v1::JOB_STATE_RUNNING, command.start_stage().key(), "StartStage");
-  } else if (command.has_commit_checkpoint()) {
-    const v1::CommitCheckpoint& commit = command.commit_checkpoint();
-    require(!stored_->pending_commit.empty(), commit.key(), "CommitCheckpoint");
-    const ExplorerDisk::Name name{commit.update(), commit.key().generation()};
-    if (!disk_.HasParts(name, setup_->stages)) {
-      Break(absl::StrCat("the checkpoint of update ", commit.update(),
-                         " is to be committed, and not every part of this generation is durable"));
-    }
-  }
-}
-
-void ExplorerWorld::CheckOwners() {
-  for (const Process& process : processes_) {
-    for (const Process& other : processes_) {
-      if (&process == &other || !process.session || !other.session) continue;
-      if (IsSame(process.session->key, other.session->key)) {
-        Break(absl::StrCat("two workers hold ", ToString(process.session->key)));
-      }
-    }
-  }
-}
-
-ExplorerDisk::Name ExplorerWorld::NewestKnown() const {
-  for (auto it = known_.rbegin(); it != known_.rend(); ++it) {
-    if (disk_.IsWhole(*it)) return *it;
-  }
-  return {};
 }
 
 }  // namespace paci
