@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -33,6 +34,8 @@ class StateCopy {
   // INVALID_ARGUMENT: `header` is none, or not of `bytes`.
   static absl::StatusOr<StateCopy> FromHeader(absl::string_view header,
                                               std::vector<std::byte> bytes);
+  // The buffer, for another copy.
+  std::vector<std::byte> TakeBytes() && { return std::move(bytes_); }
 
  private:
   uint64_t update_ = 0;

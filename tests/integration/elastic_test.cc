@@ -37,8 +37,7 @@ class Elastic : public testing::Test {
   // With the job paused after its first checkpoint, what a test does next comes in time.
   static void PauseAfterACheckpoint(const LocalCluster& cluster, const std::string& id) {
     cluster.Await(id, [](const v1::Job& job) { return !job.checkpoint().empty(); });
-    EXPECT_EQ(cluster.Pacictl({"pause", id}).code, 0);
-    cluster.AwaitState(id, v1::JOB_STATE_PAUSED);
+    cluster.Pause(id);
   }
   static void Resume(const LocalCluster& cluster, const std::string& id) {
     EXPECT_EQ(cluster.Pacictl({"resume", id}).code, 0);

@@ -70,8 +70,7 @@ TEST(Jobs, AFlushJobThatWasPausedGoesOnToTheLossesOfOneThatWasNot) {
       Losses(cluster.AwaitCompletion(cluster.Submit(job_file, settings)));
   const std::string id = cluster.Submit(job_file, settings);
   cluster.AwaitUpdates(id, 5);
-  EXPECT_EQ(cluster.Pacictl({"pause", id}).code, 0);
-  const v1::Job paused = cluster.AwaitState(id, v1::JOB_STATE_PAUSED);
+  const v1::Job paused = cluster.Pause(id);
   EXPECT_LT(paused.progress().updates(), 300);
   for (const v1::StageStatus& stage : paused.stages()) {
     EXPECT_EQ(stage.updates(), paused.progress().updates());

@@ -224,6 +224,17 @@ v1::Job LocalCluster::AwaitState(const std::string& job_id, v1::JobState state) 
   return Await(job_id, [state](const v1::Job& job) { return job.state() == state; });
 }
 
+v1::Job LocalCluster::Pause(const std::string& job_id) const {
+  grpc::ClientContext context;
+  context.set_deadline(DeadlineIn(kPatience));
+  v1::PauseJobRequest request;
+  request.set_job_id(job_id);
+  v1::Job job;
+  const grpc::Status status = jobs_->PauseJob(&context, request, &job);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return AwaitState(job_id, v1::JOB_STATE_PAUSED);
+}
+
 v1::Job LocalCluster::AwaitUpdates(const std::string& job_id, uint64_t updates) const {
   return Await(job_id,
                [updates](const v1::Job& job) { return job.progress().updates() >= updates; });

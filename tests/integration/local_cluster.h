@@ -76,6 +76,9 @@ class LocalCluster {
   v1::Job Await(const std::string& job_id, const std::function<bool(const v1::Job&)>& is_so) const;
   v1::Job AwaitState(const std::string& job_id, v1::JobState state) const;
   v1::Job AwaitUpdates(const std::string& job_id, uint64_t updates) const;
+  // The job is then Paused. Asked for without a process of its own: a short job would be over
+  // before that has started.
+  v1::Job Pause(const std::string& job_id) const;
   // The job is Completed. Its points, by update.
   std::vector<v1::MetricPoint> AwaitCompletion(const std::string& job_id) const;
   // All that there are so far, by update.

@@ -83,8 +83,7 @@ TEST_F(Recovery, ADamagedCheckpointIsNamedAndTheOneBeforeItTakenAndThePauseKept)
   const std::vector<std::string> settings = {"pipeline.schedule=1f1b"};
   const std::string id = SubmitJob(cluster, settings);
   cluster.Await(id, [](const v1::Job& job) { return job.checkpoints_size() >= 2; });
-  EXPECT_EQ(cluster.Pacictl({"pause", id}).code, 0);
-  cluster.AwaitState(id, v1::JOB_STATE_PAUSED);
+  cluster.Pause(id);
   // The checkpoint of the last update may still be about to be committed.
   const v1::Job paused = cluster.Await(id, [](const v1::Job& job) {
     return job.checkpoints().rbegin()->update() == job.progress().updates() / 5 * 5;

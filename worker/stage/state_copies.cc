@@ -84,6 +84,10 @@ void CopyReceiver::Receive(absl::Span<std::byte> into, Next next) {
 void CopyReceiver::ReceiveSizes() { Receive(MutableBytesOf(sizes_), &CopyReceiver::ReceiveHeader); }
 
 void CopyReceiver::ReceiveHeader() {
+  {
+    absl::MutexLock lock(&spare_->mutex);
+    bytes_ = std::exchange(spare_->bytes, {});
+  }
   try {
     header_.resize(sizes_[0]);
     bytes_.resize(sizes_[1]);
@@ -104,11 +108,17 @@ void CopyReceiver::Publish() {
     Fail(copy.status());
     return channel_->Close(copy.status());
   }
-  auto newest = std::make_shared<StateCopy>(*std::move(copy));
+  const auto recycle = [spare = spare_](StateCopy* old) {
+    const std::unique_ptr<StateCopy> owned(old);
+    absl::MutexLock lock(&spare->mutex);
+    spare->bytes = std::move(*owned).TakeBytes();
+  };
+  std::shared_ptr<const StateCopy> newest(new StateCopy(*std::move(copy)), recycle);
   {
     absl::MutexLock lock(&mutex_);
-    newest_ = std::move(newest);
+    newest_.swap(newest);
   }
+  newest.reset();
   ReceiveSizes();
 }
 

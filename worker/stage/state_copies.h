@@ -65,11 +65,19 @@ class CopyReceiver {
   bool Enter();
   void Leave();
 
+  // The buffer of a copy that nobody has any more. To make one anew, large as it is, would hold up
+  // the I/O thread, and what the pipeline sends with it.
+  struct Spare {
+    absl::Mutex mutex;
+    std::vector<std::byte> bytes ABSL_GUARDED_BY(mutex);
+  };
+
   // Of the copy that is coming; touched by one callback after the other.
   std::array<uint64_t, 2> sizes_ = {};
   std::string header_;
   std::vector<std::byte> bytes_;
   uint64_t frames_ = 0;
+  const std::shared_ptr<Spare> spare_ = std::make_shared<Spare>();
   mutable absl::Mutex mutex_;
   std::shared_ptr<const StateCopy> newest_ ABSL_GUARDED_BY(mutex_);
   absl::Status status_ ABSL_GUARDED_BY(mutex_);

@@ -77,6 +77,28 @@ TEST_P(StateCopies, TheNewestThatCameWholeIsKept) {
   }
 }
 
+TEST_P(StateCopies, ABufferIsUsedAgainWhenNobodyHasItsCopy) {
+  Ends ends = Connect(GetParam());
+  CopyReceiver receiver(std::move(ends.in));
+  CopySender sender(std::move(ends.out));
+  const auto pass_on = [&](uint64_t update) {
+    const StateCopy copy = CopyOf(std::vector<float>(100, static_cast<float>(update)), update);
+    EXPECT_EQ(sender.Send(copy), absl::OkStatus());
+    EXPECT_EQ(sender.Await(), absl::OkStatus());
+    while (receiver.Newest() == nullptr || receiver.Newest()->update() != update) {
+      std::this_thread::yield();
+    }
+    return receiver.Newest();
+  };
+  const auto first = pass_on(1);
+  const std::vector<std::byte> bytes(first->bytes().begin(), first->bytes().end());
+  const std::byte* const second = pass_on(2)->bytes().data();
+  const std::byte* const third = pass_on(3)->bytes().data();
+  EXPECT_THAT(first->bytes(), testing::ElementsAreArray(bytes));
+  EXPECT_EQ(pass_on(4)->bytes().data(), second);
+  EXPECT_EQ(pass_on(5)->bytes().data(), third);
+}
+
 TEST_P(StateCopies, HalfACopyIsNone) {
   Ends ends = Connect(GetParam());
   CopyReceiver receiver(std::move(ends.in));
