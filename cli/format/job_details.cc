@@ -93,6 +93,7 @@ std::string Optimizer(const v1::OptimizerSpec& optimizer) {
       "), betas ", NumberText(optimizer.beta1()), " ", NumberText(optimizer.beta2()), ", eps ",
       NumberText(optimizer.eps()), ", weight decay ", NumberText(optimizer.weight_decay()),
       ", clip ", optimizer.clip_norm() > 0 ? NumberText(optimizer.clip_norm()) : "off",
+      optimizer.clip_scope() == v1::CLIP_SCOPE_PIPELINE ? " by the pipeline's norm" : "",
       optimizer.name() == "muon" ? absl::StrCat(", momentum ", NumberText(optimizer.momentum()),
                                                 optimizer.split_qkv() ? "" : ", qkv as one matrix")
                                  : "",

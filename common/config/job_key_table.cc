@@ -126,9 +126,10 @@ constexpr JobKey kKeys[] = {
      "What a norm adds to the variance, or the mean square, that it divides by."},
 
     {"data.train", KeyType::kPath, RequiredUnlessEmulated(), Between(0, 4096), "",
-     "Training text, a path as the workers see it."},
+     "Training text, a path as the workers see it; `*`, `?` and `[]` in a file's name stand for "
+     "what they do in a shell: all files that fit, in the order of their names."},
     {"data.validation", KeyType::kPath, Constant(""), Between(0, 4096), "",
-     "Validation text, a path as the workers see it; empty: no validation."},
+     "Validation text, the same way; empty: no validation."},
     {"data.tokenizer",
      KeyType::kChoice,
      Constant("bytes"),
@@ -240,7 +241,7 @@ constexpr JobKey kKeys[] = {
     {"optimizer.lr_floor", KeyType::kNumber, Constant("0.1"), Between(0, 1), "",
      "The cosine after the warm-up ends at `lr` * `lr_floor`, at update `train.updates`."},
     {"optimizer.clip_norm", KeyType::kNumber, Constant("1.0"), From(0), "",
-     "Bound on the 2-norm of a stage's gradient of an update; 0: no clipping."},
+     "Bound on the 2-norm of the gradient of an update; 0: no clipping."},
 
     {"optimizer.correction_decay", KeyType::kNumber, Constant("0.135"), FromBelow(0, 1), "",
      "With `schedule: pipemare`: what the running mean of weight changes keeps over a lag."},
@@ -277,6 +278,14 @@ constexpr JobKey kKeys[] = {
      "like with like."},
     {"optimizer.lag_lr", KeyType::kNumber, Constant("0"), From(0), "",
      "A stage whose mean lag is `L` learns at `lr` / (1 + `L`)^`lag_lr`."},
+    {"optimizer.clip_scope",
+     KeyType::kChoice,
+     Constant("stage"),
+     {},
+     "",
+     "Whose gradient `clip_norm` bounds. `stage`: each stage's own. `pipeline`: the whole model's, "
+     "of which a stage knows its own part, and the others' of an update before, which come with "
+     "activations and gradients."},
 
     {"train.updates", KeyType::kCount, Required(), Between(1, kMaxUpdates), "updates",
      "Optimizer steps of every stage."},

@@ -205,6 +205,14 @@ std::string ValidationHasBatches(const v1::JobSpec& spec) {
                       spec.train().eval_every());
 }
 
+std::string NormsTravelAlongALine(const v1::JobSpec& spec) {
+  if (spec.optimizer().clip_scope() != v1::CLIP_SCOPE_PIPELINE || spec.pipeline().chunks() <= 1) {
+    return "";
+  }
+  return absl::StrCat("pipeline needs stages in a line, and with pipeline.chunks ",
+                      spec.pipeline().chunks(), " they are a ring; expected stage here");
+}
+
 std::string CheckpointsHaveAFolder(const v1::JobSpec& spec) {
   if (spec.checkpoint().every() == 0 || !spec.checkpoint().dir().empty()) return "";
   return absl::StrCat(
@@ -284,6 +292,9 @@ std::vector<JobRule> MakeRules() {
       {{"optimizer.warmup_updates", "train.updates"},
        "`warmup_updates` is at most `train.updates`.",
        WarmupEnds},
+      {{"optimizer.clip_scope", "pipeline.chunks"},
+       "`clip_scope: pipeline` needs `pipeline.chunks` of 1.",
+       NormsTravelAlongALine},
       {{"train.updates", "pipeline.accumulation", "pipeline.micro_batch", "model.context"},
        "The run has at most 10^18 tokens.",
        TokensCanBeCounted},

@@ -50,12 +50,22 @@ bool HasCorrection(const v1::JobSpec& spec) {
   return LagCorrectionOf(spec) != v1::LAG_CORRECTION_NONE;
 }
 
+bool ClipsByPipeline(const v1::JobSpec& spec) {
+  return spec.optimizer().clip_scope() == v1::CLIP_SCOPE_PIPELINE;
+}
+
 absl::Status CheckOptimizer(const v1::JobSpec& job, const v1::JobSpec& writer) {
   const std::string& own = job.optimizer().name();
   const std::string& its = writer.optimizer().name();
   if (own != its) {
     return absl::FailedPreconditionError(
         absl::StrCat("its optimizer.name is ", its, "; the job's is ", own));
+  }
+  if (ClipsByPipeline(job) && !ClipsByPipeline(writer)) {
+    return absl::FailedPreconditionError(
+        "a stage that clips by the norm of the pipeline goes on with what it knew of the others' "
+        "norms, which it does not keep; expected optimizer.clip_scope stage, or a checkpoint of a "
+        "job with optimizer.clip_scope pipeline");
   }
   if (!HasCorrection(job) || HasCorrection(writer)) return absl::OkStatus();
   return absl::FailedPreconditionError(

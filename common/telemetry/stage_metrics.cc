@@ -82,6 +82,16 @@ void AppendStaleness(const v1::StageStatus& status, const MetricLabels& labels,
   families.AddGauge(
       {"paci_gradient_norm", "2-norm of the gradient of the stage's last update, before clipping"},
       labels, status.gradient_norm());
+  if (status.pipeline_norm() > 0) {
+    families.AddGauge({"paci_pipeline_gradient_norm",
+                       "2-norm of the whole model's gradient as the stage knew it at its last "
+                       "update; where stages clip by it"},
+                      labels, status.pipeline_norm());
+    families.AddGauge({"paci_pipeline_gradient_norm_age_updates",
+                       "Updates before its own of which the oldest part of that norm was, the most "
+                       "so far"},
+                      labels, static_cast<double>(status.pipeline_norm_age()));
+  }
   families.AddGauge({"paci_learning_rate", "Learning rate of the stage's last update"}, labels,
                     status.learning_rate());
 }

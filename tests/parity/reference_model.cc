@@ -192,6 +192,33 @@ Weights Clone(const Weights& weights, bool requires_grad) {
   return clones;
 }
 
+// `squares`: of the norms, by stage and update.
+void Clip(const v1::JobSpec& spec, const NormsKnown& norms, int64_t update,
+          std::vector<std::vector<double>>& squares, ReferenceRun& run) {
+  for (auto& of_stage : squares) of_stage.push_back(0);
+  for (const auto& [name, tensor] : run.weights) {
+    if (norms.stages == 0) return;
+    squares[norms.stage_of(name)][update] += tensor.grad().square().sum().item<double>();
+  }
+  run.known_norms.clear();
+  for (int64_t stage = 0; stage < norms.stages; ++stage) {
+    double square = squares[stage][update];
+    for (int64_t other = 0; other < norms.stages; ++other) {
+      const int64_t known = other == stage ? -1 : norms.update_known(spec, stage, other, update);
+      if (known >= 0) square += squares[other][known];
+    }
+    run.known_norms.push_back(std::sqrt(square));
+  }
+  for (const auto& [name, tensor] : run.weights) {
+    const double norm = run.known_norms[norms.stage_of(name)];
+    if (norm > spec.optimizer().clip_norm()) {
+      tensor.mutable_grad() = tensor.grad() * (spec.optimizer().clip_norm() / norm);
+    }
+  }
+  run.clipped += std::count_if(run.known_norms.begin(), run.known_norms.end(),
+                               [&](double norm) { return norm > spec.optimizer().clip_norm(); });
+}
+
 }  // namespace
 
 Tensor ReferenceLoss(const v1::ModelSpec& model, const Tensor& ids, const Weights& forward,
@@ -202,8 +229,10 @@ Tensor ReferenceLoss(const v1::ModelSpec& model, const Tensor& ids, const Weight
   return -logs.gather(2, ids.slice(1, 1, context + 1).unsqueeze(2)).mean();
 }
 
-ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, VersionOf version_of) {
+ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, VersionOf version_of,
+                            const NormsKnown& norms) {
   at::set_num_threads(1);
+  std::vector<std::vector<double>> squares(norms.stages);
   ReferenceRun run;
   run.weights = Clone(initial, /*requires_grad=*/true);
   std::vector<Weights> history{Clone(initial, /*requires_grad=*/false)};  // by version
@@ -234,6 +263,7 @@ ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, Ver
       }
     }
     run.losses.push_back(loss_sum / static_cast<double>(a));
+    Clip(spec, norms, update, squares, run);
     for (auto& group : optimizer.param_groups()) {
       group.options().set_lr(LearningRate(spec, static_cast<double>(update + 1)));
     }

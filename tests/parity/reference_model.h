@@ -31,13 +31,25 @@ struct Versions {
 using VersionOf = Versions (*)(const v1::JobSpec& spec, const std::string& name,
                                int64_t micro_batch);
 
+// Clipping by the pipeline's norm.
+struct NormsKnown {
+  int64_t stages = 0;
+  int64_t (*stage_of)(const std::string& name) = nullptr;
+  // The update (from 0) of which `stage` knows the norm of `other` at `update`; below 0: of none.
+  int64_t (*update_known)(const v1::JobSpec& spec, int64_t stage, int64_t other,
+                          int64_t update) = nullptr;
+};
+
 struct ReferenceRun {
-  std::vector<double> losses;  // of every update
-  Weights weights;             // in the end
+  std::vector<double> losses;       // of every update
+  Weights weights;                  // in the end
+  std::vector<double> known_norms;  // of the pipeline, by stage, at the last update
+  int64_t clipped = 0;              // updates of stages
 };
 
 // Trains `spec` from `initial`, in one process and one micro-batch after the other, with the
-// weights that `version_of` names. No clipping, no dropout.
-ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, VersionOf version_of);
+// weights that `version_of` names. No dropout; no clipping unless `norms` says how.
+ReferenceRun TrainReference(const v1::JobSpec& spec, const Weights& initial, VersionOf version_of,
+                            const NormsKnown& norms = {});
 
 }  // namespace paci

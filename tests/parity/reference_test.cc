@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 
 #include "absl/strings/match.h"
 #include "tests/parity/reference_model.h"
@@ -159,6 +160,67 @@ INSTANTIATE_TEST_SUITE_P(
                     System{"pipedream", 1, OfStrictStash}, System{"pipedream", 3, OfStrictStash},
                     System{"pipedream-2bw", 2, OfDoubleBuffer},
                     System{"pipedream-2bw", 5, OfDoubleBuffer}));
+
+// In strict order stage i has, at an update, taken the activation of micro-batch m, which stage j
+// sent when it had done m - (N-j) + 1 backwards; and the gradient of the update's last micro-batch,
+// which later stages sent before they did the update.
+int64_t NormKnown(const v1::JobSpec& spec, int64_t stage, int64_t other, int64_t update) {
+  if (other > stage) return update - 1;
+  const int64_t a = spec.pipeline().accumulation();
+  const int64_t all = a * static_cast<int64_t>(spec.train().updates());
+  const int64_t newest = std::min((update + 1) * a - 2 + (4 - stage), all - 1);
+  return std::max<int64_t>(0, newest - (4 - other) + 1) / a - 1;
+}
+// The most that stage `stage` ever sees, of updates at which it knows of all others.
+int64_t OldestKnown(const v1::JobSpec& spec, int64_t stage) {
+  int64_t most = 0;
+  for (int64_t update = 0; update < static_cast<int64_t>(spec.train().updates()); ++update) {
+    int64_t oldest = update;
+    for (int64_t other = 0; other < 4; ++other) {
+      if (other != stage) oldest = std::min(oldest, NormKnown(spec, stage, other, update));
+    }
+    if (oldest >= 0) most = std::max(most, update - oldest);
+  }
+  return most;
+}
+int64_t NoneKnown(const v1::JobSpec&, int64_t, int64_t, int64_t) { return -1; }
+
+class ClippedReference : public testing::TestWithParam<uint32_t> {};
+
+// On text with a stretch that is like nothing before it, on which norms jump.
+TEST_P(ClippedReference, UsesTheNormsOfItsDefinition) {
+  SmallData data;
+  std::ofstream text(data.train(), std::ios::app);
+  for (int i = 0; i < 1200; ++i) text << static_cast<char>('!' + (i * i * 31 + i * 7) % 90);
+  text.close();
+  v1::JobSpec spec = SmallJob(data, "paci", GetParam());
+  spec.mutable_train()->set_eval_every(0);
+  spec.mutable_optimizer()->set_clip_norm(0.7 + 1.0 / GetParam());
+  spec.mutable_optimizer()->set_clip_scope(v1::CLIP_SCOPE_PIPELINE);
+  const Weights initial = InitialWeights(spec);
+  const RunResult run = Train(spec, {2, 1, 1, 1});
+  const ReferenceRun reference =
+      TrainReference(spec, initial, OfStrictPaci, {4, StageOf, NormKnown});
+  ExpectNear(run, reference,
+             FinalWeights(spec, spec.checkpoint().dir() + "/test-1/update-00000024.g1"));
+  EXPECT_GT(reference.clipped, 20);
+  EXPECT_LT(reference.clipped, 90);
+  for (int64_t stage = 0; stage < 4; ++stage) {
+    EXPECT_NEAR(run.stages[stage].pipeline_norm(), reference.known_norms[stage],
+                1e-3 * reference.known_norms[stage]);
+    EXPECT_EQ(run.stages[stage].pipeline_norm_age(), OldestKnown(spec, stage)) << stage;
+  }
+  // The comparison can tell whose norms they were.
+  const ReferenceRun with_own =
+      TrainReference(spec, initial, OfStrictPaci, {4, StageOf, NoneKnown});
+  double largest = 0;
+  for (size_t i = 0; i < run.losses.size(); ++i) {
+    largest = std::max(largest, std::abs(with_own.losses[i] - reference.losses[i]));
+  }
+  EXPECT_GT(largest, 2e-3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Accumulations, ClippedReference, testing::Values(1, 2, 3, 5));
 
 }  // namespace
 }  // namespace paci

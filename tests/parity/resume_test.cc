@@ -92,6 +92,21 @@ TEST(Resume, EveryOptimizerAndCorrectionGoesOnBitForBitAcrossFlushedUpdates) {
   }
 }
 
+// With what each stage knew of the others' norms.
+TEST(Resume, ClippingByThePipelinesNormGoesOnBitForBit) {
+  SmallData data;
+  v1::JobSpec spec = CheckpointedJob(data, "paci", 2);
+  spec.mutable_optimizer()->set_clip_norm(0.5);
+  spec.mutable_optimizer()->set_clip_scope(v1::CLIP_SCOPE_PIPELINE);
+  const RunResult whole = Train(spec, {2, 1, 1, 1});
+  const v1::Checkpoint checkpoint = Commit(spec, whole, 16);
+  spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+  ExpectTheRest(Train(spec, {2, 1, 1, 1}, /*delay_seed=*/3, nullptr, &checkpoint), whole, 16);
+  // Over other stages it goes on, too.
+  spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+  EXPECT_EQ(Train(spec, {3, 2}, std::nullopt, nullptr, &checkpoint).losses.size(), 8u);
+}
+
 // What recovery.mode fast goes on from: the same as a checkpoint holds, over another worker's
 // memory.
 TEST(Resume, ACopyOfAStageHasAllThatACheckpointHas) {

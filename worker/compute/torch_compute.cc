@@ -15,6 +15,8 @@
 #include "common/config/checkpoint_directory.h"
 #include "common/config/schedule_config.h"
 #include "worker/compute/guard.h"
+#include "worker/compute/loss_sum.h"
+#include "worker/compute/pipeline_norm.h"
 #include "worker/compute/poison_watch.h"
 #include "worker/compute/sampled_weights.h"
 #include "worker/compute/stage_model.h"
@@ -49,28 +51,6 @@ Finite FiniteOf(const at::Tensor& tensor) {
   return [numbers] { return at::isfinite(numbers).all().item<bool>(); };
 }
 
-// Losses of several micro-batches, without waiting for a device before the sum is needed.
-class LossSum {
- public:
-  void Add(const at::Tensor& loss) {
-    if (loss.is_cpu()) {
-      sum_ += loss.item<double>();
-    } else if (on_device_.defined()) {
-      on_device_.add_(loss.detach());
-    } else {
-      on_device_ = loss.detach().to(at::kDouble);
-    }
-  }
-  double Take() {
-    if (on_device_.defined()) sum_ += std::exchange(on_device_, at::Tensor()).item<double>();
-    return std::exchange(sum_, 0.0);
-  }
-
- private:
-  double sum_ = 0;
-  at::Tensor on_device_;
-};
-
 class TorchCompute final : public StageCompute {
  public:
   TorchCompute(const v1::PrepareStage& command, std::unique_ptr<BatchSource> batches,
@@ -91,6 +71,8 @@ class TorchCompute final : public StageCompute {
         weights_(MakeStageWeights(spec_, *schedule_, parameters_, optimizer_.get())),
         loss_gradient_(at::scalar_tensor(1.0F / static_cast<float>(spec_.pipeline().accumulation()),
                                          options_.dtype(at::kFloat))),
+        norm_(spec_.optimizer().clip_scope() == v1::CLIP_SCOPE_PIPELINE, stage_,
+              spec_.pipeline().stages(), options_),
         poison_(schedule_.get(), /*asks_later=*/!device.is_cpu()),
         sample_(parameters_),
         clock_(device) {}
@@ -99,16 +81,19 @@ class TorchCompute final : public StageCompute {
     return Guarded("buffers for slot 0..", slots - 1, [&] {
       const bool is_ring = model_.chunk_count() > 1;
       for (int i = 0; i < slots && (!schedule_->is_first() || is_ring); ++i) {
-        inputs_.push_back(at::zeros(shape_, options_).set_requires_grad(true));
+        inputs_.push_back(norm_.MakeBuffer(shape_));
+        inputs_.back().values.set_requires_grad(true);
       }
       outputs_.resize(slots);
+      for (int i = 0; i < slots && norm_.is_used(); ++i)
+        frames_.push_back(norm_.MakeBuffer(shape_));
       for (size_t c = 0; c < model_.chunk_count(); ++c) {
         passes_.push_back(MakeStagePasses(&model_, model_.chunk(c), slots,
                                           spec_.pipeline().recompute(),
                                           schedule_->SplitsBackward()));
       }
       for (int i = 0; i < returns && (!schedule_->is_last() || is_ring); ++i) {
-        output_gradients_.push_back(at::zeros(shape_, options_));
+        output_gradients_.push_back(norm_.MakeBuffer(shape_));
       }
       return absl::OkStatus();
     });
@@ -123,9 +108,9 @@ class TorchCompute final : public StageCompute {
     return at::elementSize(ActivationType(spec_)) *
            static_cast<size_t>(shape_[0] * shape_[1] * shape_[2]);
   }
-  absl::Span<std::byte> Input(int slot) override { return BytesOf(inputs_[slot]); }
+  absl::Span<std::byte> Input(int slot) override { return inputs_[slot].bytes(); }
   absl::Span<std::byte> OutputGradient(int return_index) override {
-    return BytesOf(output_gradients_[return_index]);
+    return output_gradients_[return_index].bytes();
   }
 
   absl::StatusOr<ConstBytes> Forward(Action action, int slot) override {
@@ -139,13 +124,17 @@ class TorchCompute final : public StageCompute {
           return CrossEntropy(logits, targets);
         };
       }
+      if (norm_.is_used() && schedule_->TakesFrame(action)) norm_.OnActivation(inputs_[slot]);
       weights_->Forward(micro_batch, [&] {
         outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
                                                         micro_batch, finish);
       });
-      poison_.AfterForward(action, FiniteOf(outputs_[slot]),
-                           schedule_->TakesFrame(action) ? FiniteOf(inputs_[slot]) : Finite());
-      if (schedule_->MakesFrame(action)) return BytesOf(outputs_[slot]);
+      poison_.AfterForward(
+          action, FiniteOf(outputs_[slot]),
+          schedule_->TakesFrame(action) ? FiniteOf(inputs_[slot].values) : Finite());
+      if (schedule_->MakesFrame(action)) {
+        return FrameOf(outputs_[slot], slot, &PipelineNorm::AddToActivation);
+      }
       losses_.Add(std::exchange(outputs_[slot], at::Tensor()));
       return ConstBytes();
     });
@@ -154,20 +143,22 @@ class TorchCompute final : public StageCompute {
   absl::StatusOr<ConstBytes> Backward(Action action, int slot, int return_index) override {
     return Guarded("the backward of micro-batch ", action.index, [&] {
       outputs_[slot].reset();
-      if (schedule_->MakesFrame(action)) inputs_[slot].mutable_grad().reset();
+      if (schedule_->MakesFrame(action)) inputs_[slot].values.mutable_grad().reset();
       if (schedule_->TakesFrame(action)) {
-        poison_.BeforeBackward(action, FiniteOf(output_gradients_[return_index]));
+        poison_.BeforeBackward(action, FiniteOf(output_gradients_[return_index].values));
+        if (norm_.is_used()) norm_.OnGradient(output_gradients_[return_index]);
       }
       weights_->Backward(action.index, [&] {
-        passes_[action.chunk]->Backward(
-            slot, schedule_->TakesFrame(action) ? output_gradients_[return_index] : loss_gradient_);
+        passes_[action.chunk]->Backward(slot, schedule_->TakesFrame(action)
+                                                  ? output_gradients_[return_index].values
+                                                  : loss_gradient_);
       });
       model_.SumGradients();
       if (!schedule_->MakesFrame(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
-      at::Tensor& gradient = inputs_[slot].mutable_grad();
+      at::Tensor& gradient = inputs_[slot].values.mutable_grad();
       gradient = gradient.contiguous();
       poison_.AfterBackward(action, FiniteOf(gradient));
-      return absl::StatusOr<ConstBytes>(BytesOf(gradient));
+      return absl::StatusOr<ConstBytes>(FrameOf(gradient, slot, &PipelineNorm::AddToGradient));
     });
   }
 
@@ -191,9 +182,15 @@ class TorchCompute final : public StageCompute {
       result.gradient_norm = at::stack(at::_foreach_norm(gradients)).norm().item<double>();
       result.is_skipped = !std::isfinite(result.gradient_norm);
       result.poison = poison_.Take(update, result.is_skipped);
+      double clipped_norm = result.gradient_norm;
+      if (norm_.is_used()) {
+        const PipelineNorm::Known known = norm_.Total(update, result.gradient_norm);
+        clipped_norm = result.pipeline_norm = known.norm;
+        result.pipeline_norm_age = known.age;
+      }
       weights_->Step(update, [&] {
         if (result.is_skipped) return;
-        Clip(gradients, result.gradient_norm);
+        Clip(gradients, clipped_norm);
         optimizer_->Step(update, result.learning_rate);
         model_.TakeMasters();
         sample_.Read(parameters_);
@@ -287,6 +284,7 @@ class TorchCompute final : public StageCompute {
     for (size_t i = 0; i < parameters_.size(); ++i) {
       state.push_back(optimizer_->State(i));
       for (const auto& [name, tensors] : weights_->State()) state[i].emplace_back(name, tensors[i]);
+      if (norm_.is_used()) state[i].emplace_back("pipeline_norm", norm_.state());
     }
     return state;
   }
@@ -298,14 +296,24 @@ class TorchCompute final : public StageCompute {
     return (batches_.*read)(action.index);
   }
   at::Tensor InputOf(Action action, const at::Tensor& batch, int slot) const {
-    return schedule_->TakesFrame(action) ? inputs_[slot] : batch.narrow(1, 0, shape_[1]);
+    return schedule_->TakesFrame(action) ? inputs_[slot].values : batch.narrow(1, 0, shape_[1]);
   }
   at::Tensor TargetsOf(const at::Tensor& batch) const { return batch.narrow(1, 1, shape_[1]); }
 
   // The output stays until its backward, or until the slot's next use.
   ConstBytes Keep(const at::Tensor& output, int slot) {
     outputs_[slot] = output.contiguous();
-    return BytesOf(outputs_[slot]);
+    return FrameOf(outputs_[slot], slot, &PipelineNorm::AddToActivation);
+  }
+
+  // `values` themselves, or where norms travel behind them a copy. A slot's last frame has been
+  // sent before its next is made.
+  ConstBytes FrameOf(const at::Tensor& values, int slot,
+                     void (PipelineNorm::*add)(const FrameBuffer&) const) {
+    if (!norm_.is_used()) return BytesOf(values);
+    frames_[slot].values.copy_(values.detach());
+    (norm_.*add)(frames_[slot]);
+    return frames_[slot].bytes();
   }
 
   // Released, not zeroed: the next backward's first gradient takes their place. Sums stay.
@@ -335,15 +343,17 @@ class TorchCompute final : public StageCompute {
   const std::unique_ptr<StageWeights> weights_;
   std::vector<std::unique_ptr<StagePasses>> passes_;  // by chunk
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
+  PipelineNorm norm_;
   PoisonWatch poison_;
   SampledWeights sample_;
   DeviceClock clock_;
   PartSnapshot snapshot_;
 
-  std::vector<at::Tensor> inputs_;            // by slot
-  std::vector<at::Tensor> outputs_;           // by slot, until it is sent
-  std::vector<at::Tensor> output_gradients_;  // by return index
-  LossSum losses_;                            // of the update's micro-batches
+  std::vector<FrameBuffer> inputs_;            // by slot
+  std::vector<at::Tensor> outputs_;            // by slot, until it is sent
+  std::vector<FrameBuffer> frames_;            // by slot, where norms travel: what is sent
+  std::vector<FrameBuffer> output_gradients_;  // by return index
+  LossSum losses_;                             // of the update's micro-batches
   LossSum evaluation_losses_;
   int64_t evaluations_ = 0;
 };

@@ -13,29 +13,28 @@ absl::StatusOr<std::unique_ptr<BatchSource>> BatchSource::Open(const v1::JobSpec
   format.tokenizer = spec.data().tokenizer();
   format.context = spec.model().context();
   format.vocabulary = spec.model().vocabulary();
-  absl::StatusOr<std::unique_ptr<TokenFile>> training =
-      TokenFile::Open(spec.data().train(), format);
+  absl::StatusOr<std::unique_ptr<TokenSet>> training = TokenSet::Open(spec.data().train(), format);
   if (!training.ok()) return training.status();
-  std::unique_ptr<TokenFile> validation;
+  std::unique_ptr<TokenSet> validation;
   if (spec.train().eval_every() > 0 && spec.train().eval_batches() > 0) {
-    absl::StatusOr<std::unique_ptr<TokenFile>> opened =
-        TokenFile::Open(spec.data().validation(), format);
+    absl::StatusOr<std::unique_ptr<TokenSet>> opened =
+        TokenSet::Open(spec.data().validation(), format);
     if (!opened.ok()) return opened.status();
     validation = *std::move(opened);
   }
   return absl::WrapUnique(new BatchSource(spec, *std::move(training), std::move(validation)));
 }
 
-BatchSource::BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenFile> training,
-                         std::unique_ptr<TokenFile> validation)
-    : training_file_(std::move(training)),
-      validation_file_(std::move(validation)),
-      order_(spec.train().seed(), training_file_->sequences()),
+BatchSource::BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenSet> training,
+                         std::unique_ptr<TokenSet> validation)
+    : training_tokens_(std::move(training)),
+      validation_tokens_(std::move(validation)),
+      order_(spec.train().seed(), training_tokens_->sequences()),
       rows_(spec.pipeline().micro_batch()),
       columns_(int64_t{spec.model().context()} + 1),
       eval_batches_(spec.train().eval_batches()),
       training_(rows_ * columns_),
-      validation_(validation_file_ ? rows_ * columns_ : 0),
+      validation_(validation_tokens_ ? rows_ * columns_ : 0),
       ahead_(rows_ * columns_),
       thread_([this] { ReadAhead(); }) {
   pthread_setname_np(thread_.native_handle(), "paci-data");
@@ -64,14 +63,14 @@ absl::StatusOr<absl::Span<const int64_t>> BatchSource::Training(int64_t micro_ba
 }
 
 absl::StatusOr<absl::Span<const int64_t>> BatchSource::Validation(int64_t index) {
-  if (validation_file_ == nullptr) {
+  if (validation_tokens_ == nullptr) {
     return absl::FailedPreconditionError("the job has no validation: train.eval_every is 0");
   }
   const int64_t first = index % eval_batches_ * rows_;
   const absl::Span<int64_t> batch = absl::MakeSpan(validation_);
   for (int64_t row = 0; row < rows_; ++row) {
-    const int64_t sequence = (first + row) % validation_file_->sequences();
-    absl::Status read = validation_file_->Read(sequence, batch.subspan(row * columns_, columns_));
+    const int64_t sequence = (first + row) % validation_tokens_->sequences();
+    absl::Status read = validation_tokens_->Read(sequence, batch.subspan(row * columns_, columns_));
     if (!read.ok()) return read;
   }
   return absl::MakeConstSpan(validation_);
@@ -80,7 +79,7 @@ absl::StatusOr<absl::Span<const int64_t>> BatchSource::Validation(int64_t index)
 absl::Status BatchSource::ReadTraining(int64_t micro_batch, absl::Span<int64_t> batch) const {
   for (int64_t row = 0; row < rows_; ++row) {
     const int64_t sequence = order_.Sequence(micro_batch * rows_ + row);
-    absl::Status read = training_file_->Read(sequence, batch.subspan(row * columns_, columns_));
+    absl::Status read = training_tokens_->Read(sequence, batch.subspan(row * columns_, columns_));
     if (!read.ok()) return read;
   }
   return absl::OkStatus();

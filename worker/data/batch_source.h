@@ -18,7 +18,7 @@
 #include "absl/types/span.h"
 #include "paci/v1/job.pb.h"
 #include "worker/data/sample_order.h"
-#include "worker/data/token_file.h"
+#include "worker/data/token_set.h"
 
 namespace paci {
 
@@ -27,7 +27,7 @@ namespace paci {
 // the thread "paci-data" reads the next training micro-batch ahead.
 class BatchSource {
  public:
-  // Opens the training file and, if the job validates, the validation file. For a job with real
+  // Opens the training files and, if the job validates, those of validation. For a job with real
   // compute.
   static absl::StatusOr<std::unique_ptr<BatchSource>> Open(const v1::JobSpec& spec);
   ~BatchSource();
@@ -36,20 +36,20 @@ class BatchSource {
   // asked for; the one after the last is ready first.
   absl::StatusOr<absl::Span<const int64_t>> Training(int64_t micro_batch);
   // Validation micro-batch `index`, counted over the whole run: each validation reads the same
-  // `eval_batches`, from the start of the file, again from there if it is short. Valid until the
+  // `eval_batches`, from the start of its files, again from there if it is short. Valid until the
   // next call of Validation. FAILED_PRECONDITION: the job has no validation.
   absl::StatusOr<absl::Span<const int64_t>> Validation(int64_t index);
 
  private:
-  BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenFile> training,
-              std::unique_ptr<TokenFile> validation);
+  BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenSet> training,
+              std::unique_ptr<TokenSet> validation);
 
   absl::Status ReadTraining(int64_t micro_batch, absl::Span<int64_t> batch) const;
   // The thread "paci-data": reads what is wanted into `ahead_` until the source is destroyed.
   void ReadAhead();
 
-  const std::unique_ptr<TokenFile> training_file_;
-  const std::unique_ptr<TokenFile> validation_file_;  // null: no validation
+  const std::unique_ptr<TokenSet> training_tokens_;
+  const std::unique_ptr<TokenSet> validation_tokens_;  // null: no validation
   const SampleOrder order_;
   const int64_t rows_;     // sequences a micro-batch
   const int64_t columns_;  // context + 1

@@ -64,8 +64,12 @@ absl::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(const std::string& pa
   if (fstat(fd, &info) != 0) return SystemError(path, "expected a file of tokens");
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, S_ISDIR(info.st_mode) ? " is a folder" : " is not a regular file",
-                     "; expected a file of tokens"));
+        S_ISDIR(info.st_mode)
+            ? absl::StrCat(path,
+                           " is a folder; expected a file of tokens, or a pattern for its "
+                           "files, such as ",
+                           path, "/*.bin")
+            : absl::StrCat(path, " is not a regular file; expected a file of tokens"));
   }
   if (absl::Status size = CheckSize(path, format, info.st_size); !size.ok()) return size;
   const size_t bytes = static_cast<size_t>(info.st_size);

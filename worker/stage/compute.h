@@ -40,7 +40,8 @@ class StageCompute {
 
   // Weights of this stage.
   virtual uint64_t parameter_count() const = 0;
-  // Bytes of one activation, [micro_batch, context, hidden], and so of its gradient.
+  // Bytes of one activation, [micro_batch, context, hidden], and so of its gradient; what travels
+  // behind them is not counted.
   virtual size_t activation_bytes() const = 0;
   // Where the transport puts the activation. Not at the first stage, unless it has several chunks.
   virtual absl::Span<std::byte> Input(int slot) = 0;
@@ -66,7 +67,11 @@ class StageCompute {
 
   struct StepResult {
     double learning_rate = 0;
-    double gradient_norm = 0;    // of this stage's parameters, before clipping
+    double gradient_norm = 0;  // of this stage's parameters, before clipping
+    // With CLIP_SCOPE_PIPELINE: of the whole model, as it is known here; and the age of the oldest
+    // part of it, in updates.
+    double pipeline_norm = 0;
+    int64_t pipeline_norm_age = 0;
     bool is_skipped = false;     // a gradient was not finite: weights are as before
     std::string poison;          // where a number that was not finite came from; empty: all were
     std::optional<double> loss;  // last stage: mean over the update's micro-batches, nats a token

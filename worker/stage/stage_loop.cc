@@ -245,6 +245,9 @@ absl::Status StageLoop::Step(int64_t update) {
   schedule_->Finish({ActionKind::kStep, update}, state_);
   monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped,
                    result->poison);
+  if (result->pipeline_norm > 0) {
+    monitor_->OnPipelineNorm(result->pipeline_norm, result->pipeline_norm_age);
+  }
   monitor_->OnMemory(compute_->policy_bytes(), compute_->peak_device_bytes());
   CountBytes();
   if (schedule_->is_last()) {

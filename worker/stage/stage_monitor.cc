@@ -106,6 +106,12 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   if (!poison.empty()) status_.set_poison(poison);
 }
 
+void StageMonitor::OnPipelineNorm(double norm, int64_t age) {
+  absl::MutexLock lock(&mutex_);
+  status_.set_pipeline_norm(norm);
+  status_.set_pipeline_norm_age(std::max(status_.pipeline_norm_age(), static_cast<uint64_t>(age)));
+}
+
 void StageMonitor::OnMemory(uint64_t policy_bytes, uint64_t peak_device_bytes) {
   absl::MutexLock lock(&mutex_);
   status_.set_policy_bytes(std::max<uint64_t>(status_.policy_bytes(), policy_bytes));

@@ -34,6 +34,8 @@ class StageMonitor {
   // `poison`: where a number that was not finite came from; empty: all were.
   void OnStep(double learning_rate, double gradient_norm, bool is_skipped,
               const std::string& poison = "");
+  // Where stages clip by it; `age`: in updates, of its oldest part.
+  void OnPipelineNorm(double norm, int64_t age);
   // `policy_bytes`: of weights beside the weights. `peak_device_bytes`: 0 without a device.
   void OnMemory(uint64_t policy_bytes, uint64_t peak_device_bytes);
   void OnBytes(uint64_t sent, uint64_t received);

@@ -292,6 +292,23 @@ TEST(Rule, FlushedUpdatesAreOfAScheduleThatDoesNotFlushAndOfTheRun) {
   EXPECT_THAT(error("pipedream-2bw", 1, 0), HasSubstr("the weights of one update back even then"));
 }
 
+TEST(Rule, NormsTravelAlongALine) {
+  const auto error = [](const char* schedule, uint32_t chunks, v1::ClipScope scope) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_schedule(schedule);
+      s->mutable_pipeline()->set_stages(2);
+      s->mutable_pipeline()->set_chunks(chunks);
+      s->mutable_optimizer()->set_clip_scope(scope);
+    });
+  };
+  EXPECT_EQ(error("paci", 1, v1::CLIP_SCOPE_PIPELINE), "");
+  EXPECT_EQ(error("interleaved", 2, v1::CLIP_SCOPE_STAGE), "");
+  EXPECT_EQ(
+      error("interleaved", 2, v1::CLIP_SCOPE_PIPELINE),
+      "optimizer.clip_scope: pipeline needs stages in a line, and with pipeline.chunks 2 they "
+      "are a ring; expected stage here");
+}
+
 TEST(Rule, LagIsMadeUpForOnce) {
   const auto error = [](const char* schedule, v1::LagCorrection correction, double exponent) {
     return ErrorAfter([&](v1::JobSpec* s) {

@@ -95,6 +95,13 @@ TEST(CheckResumableBy, TheOptimizerIsTheSameAndACorrectionFindsWhatItKeeps) {
   v1::JobSpec fed_back = corrected;
   fed_back.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_ERROR_FEEDBACK);
   EXPECT_TRUE(CheckResumableBy(fed_back, corrected).ok());
+  v1::JobSpec clipped = plain;
+  clipped.mutable_optimizer()->set_clip_scope(v1::CLIP_SCOPE_PIPELINE);
+  EXPECT_THAT(std::string(CheckResumableBy(clipped, plain).message()),
+              HasSubstr("expected optimizer.clip_scope stage, or a checkpoint of a job with "
+                        "optimizer.clip_scope pipeline"));
+  EXPECT_TRUE(CheckResumableBy(plain, clipped).ok());
+  EXPECT_TRUE(CheckResumableBy(clipped, clipped).ok());
 }
 
 // The sentence is right about every schedule that it offers.

@@ -66,7 +66,10 @@ TEST(TokenFile, ErrorsNameTheFileAndWhatWouldBeRight) {
             dir +
                 "/none cannot be read: No such file or directory; expected a file of tokens at "
                 "this path, on this worker");
-  EXPECT_EQ(ErrorOf(dir, kBytes), dir + " is a folder; expected a file of tokens");
+  EXPECT_EQ(ErrorOf(dir, kBytes), dir +
+                                      " is a folder; expected a file of tokens, or a pattern for "
+                                      "its files, such as " +
+                                      dir + "/*.bin");
   EXPECT_EQ(ErrorOf("/dev/null", kBytes),
             "/dev/null is not a regular file; expected a file of tokens");
   EXPECT_EQ(ErrorOf(folder.Write("empty", ""), kBytes),

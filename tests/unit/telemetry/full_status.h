@@ -45,6 +45,8 @@ inline v1::StageStatus FullStatus() {
   status.set_drift(0.001);
   status.set_drift_max(0.004);
   status.set_gradient_norm(1.75);
+  status.set_pipeline_norm(3.5);
+  status.set_pipeline_norm_age(2);
   status.set_learning_rate(0.0007);
   return status;
 }

@@ -59,6 +59,8 @@ TEST(StageMetrics, EveryFigureIsInItsOwnLine) {
           R"(paci_parameter_drift_ratio{job="demo-1",stage="1"} 0.001)",
           R"(paci_parameter_drift_max_ratio{job="demo-1",stage="1"} 0.004)",
           R"(paci_gradient_norm{job="demo-1",stage="1"} 1.75)",
+          R"(paci_pipeline_gradient_norm{job="demo-1",stage="1"} 3.5)",
+          R"(paci_pipeline_gradient_norm_age_updates{job="demo-1",stage="1"} 2)",
           R"(paci_learning_rate{job="demo-1",stage="1"} 0.0007)",
           R"(paci_transferred_bytes_total{job="demo-1",stage="1",direction="sent"} 4096)",
           R"(paci_transferred_bytes_total{job="demo-1",stage="1",direction="received"} 8192)",
