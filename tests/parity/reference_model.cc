@@ -205,7 +205,8 @@ void Clip(const v1::JobSpec& spec, const NormsKnown& norms, int64_t update,
     double square = squares[stage][update];
     for (int64_t other = 0; other < norms.stages; ++other) {
       const int64_t known = other == stage ? -1 : norms.update_known(spec, stage, other, update);
-      if (known >= 0) square += squares[other][known];
+      if (known < 0) continue;
+      square += squares[other][known] * squares[stage][update] / squares[stage][update - 1];
     }
     run.known_norms.push_back(std::sqrt(square));
   }

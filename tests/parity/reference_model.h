@@ -36,6 +36,7 @@ struct NormsKnown {
   int64_t stages = 0;
   int64_t (*stage_of)(const std::string& name) = nullptr;
   // The update (from 0) of which `stage` knows the norm of `other` at `update`; below 0: of none.
+  // It is taken to have grown as the stage's own has since the last update.
   int64_t (*update_known)(const v1::JobSpec& spec, int64_t stage, int64_t other,
                           int64_t update) = nullptr;
 };

@@ -60,14 +60,18 @@ void PipelineNorm::Combine(const at::Tensor& others, const at::Tensor& into) con
 PipelineNorm::Known PipelineNorm::Total(int64_t update, double own) {
   const at::Tensor known = state_.cpu();
   const auto rows = known.accessor<float, 2>();
-  const auto number = static_cast<float>(update + 1);
+  const double others = static_cast<double>(rows[0][0]) + static_cast<double>(rows[1][0]);
   const float oldest = std::min(rows[0][1], rows[1][1]);
+  const double own_before = rows[2][0];
+  const auto number = static_cast<float>(update + 1);
+  const double growth = own_before > 0 ? own * own / own_before : 1;
+  const bool has_age = oldest > 0 && oldest <= number;
+  // Last: on the CPU `known` is state_ itself.
   if (std::isfinite(own)) {
     own_[0] = std::min(own * own, static_cast<double>(std::numeric_limits<float>::max()));
     own_[1] = number;
   }
-  const bool has_age = oldest > 0 && oldest <= number;
-  return {std::sqrt(own * own + static_cast<double>(rows[0][0]) + static_cast<double>(rows[1][0])),
+  return {std::sqrt(own * own + others * growth),
           has_age ? static_cast<int64_t>(number - oldest) : 0};
 }
 

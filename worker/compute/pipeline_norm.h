@@ -6,8 +6,10 @@
 // added, so that with stages in a line nothing is counted twice. In lockstep (order: strict, paci)
 // the part of stage j is at stage i, at an update, of an update before:
 //   j > i: 1;  j < i: 1 + floor((i - j) / a)
-// A part that has not come yet counts as 0. The gradient that is clipped is a stage's newest, so
-// of a step in the norm that all stages take at once it sees its own share at once.
+// A part that has not come yet counts as 0. Norms change together from update to update, with the
+// data that they are of, so the others' parts are taken to have changed as the stage's own since
+// its last update: with `own` its norm,
+//   norm = sqrt(own^2 + others^2 (own / own_before)^2)
 
 #include <ATen/core/Tensor.h>
 
@@ -50,7 +52,7 @@ class PipelineNorm {
   // At update `update` (from 0), in which this stage's own norm is `own`.
   Known Total(int64_t update, double own);
 
-  // float [3, 2]: before, after and own; a checkpoint keeps it.
+  // float [3, 2]: before, after and own_before; a checkpoint keeps it.
   const at::Tensor& state() const { return state_; }
 
  private:
