@@ -71,8 +71,8 @@ case "${1:-all}" in
   format) check_format ;;
   tidy) build; python3 scripts/tidy.py build ;;
   sanitizers)
-    # AddressSanitizer keeps freed memory for a while, which is what the excluded test measures.
-    sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory'
+    # AddressSanitizer keeps freed memory for a while, which is what the excluded tests measure.
+    sanitize build-address address,undefined -L '^unit$' -E '^ProcessMemory|CostsNoMemory'
     threads='Transports|Tcp|Strangers|Impostors|Examine|DataTls|IoThread|Nccl|Staged|GpuWorld|Guest|Lobby'
     threads+='|Http|MetricsServer|Protected|Runtime|Wires|SpanRecorder|StageMonitor|BatchSource|Logging'
     # And ThreadSanitizer keeps several bytes beside each that is touched.

@@ -67,6 +67,8 @@ TEST_F(Kills, WithCopiesAtNeighboursLoseNoUpdate) {
   EXPECT_EQ(generation, kills + 1);
   EXPECT_EQ(cluster.Pacictl({"cancel", id}).code, 0);
   cluster.AwaitState(id, v1::JOB_STATE_CANCELLED);
+  // A process that is still starting is ended by the signal itself.
+  cluster.AwaitWorker(absl::StrCat("r", kills - 1), v1::WORKER_STATE_IDLE);
   cluster.EndInOrder();
 }
 

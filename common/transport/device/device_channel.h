@@ -21,7 +21,7 @@ template <typename Base, typename End>
 class DeviceChannel : public Base {
  public:
   DeviceChannel(std::shared_ptr<End> end, std::shared_ptr<IoThread> io)
-      : end_(std::move(end)), io_(std::move(io)) {}
+      : io_(std::move(io)), end_(std::move(end)) {}
   ~DeviceChannel() override {
     io_->RunAndWait([&] { end_->End(); });
   }
@@ -49,8 +49,9 @@ class DeviceChannel : public Base {
   }
 
  private:
-  const std::shared_ptr<End> end_;
+  // First: the end's timers are of its context.
   const std::shared_ptr<IoThread> io_;
+  const std::shared_ptr<End> end_;
 };
 
 template <typename End>

@@ -294,7 +294,7 @@ template <typename Base, typename Wire, typename Span>
 class Handle : public Base {
  public:
   Handle(std::shared_ptr<Wire> wire, std::shared_ptr<IoThread> io)
-      : wire_(std::move(wire)), io_(std::move(io)) {}
+      : io_(std::move(io)), wire_(std::move(wire)) {}
   ~Handle() override { Close(absl::CancelledError("the channel was closed at this end")); }
 
   void Close(absl::Status reason) override {
@@ -316,8 +316,9 @@ class Handle : public Base {
   }
 
  private:
-  const std::shared_ptr<Wire> wire_;
+  // First: the wire's socket and timers are of its context.
   const std::shared_ptr<IoThread> io_;
+  const std::shared_ptr<Wire> wire_;
 };
 
 template <typename Stream>
