@@ -14,7 +14,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
 
 #include "absl/types/span.h"
 
@@ -31,17 +30,21 @@ struct FrameBuffer {
 // Of one stage. Single-threaded; device tensors are neither read nor waited for but by Total.
 class PipelineNorm {
  public:
-  // `is_used`: false: frames are as they are without it, and nothing else is called. `stage` of
-  // `stages`.
+  // `is_used`: false: frames have no norms, and what comes with them is nothing.
+  // `stage` of `stages`.
   PipelineNorm(bool is_used, int64_t stage, int64_t stages, at::TensorOptions options);
 
   bool is_used() const { return is_used_; }
   FrameBuffer MakeBuffer(at::IntArrayRef shape) const;
 
   // What came with the activation, or with the gradient, that the stage takes in now.
-  void OnActivation(const FrameBuffer& frame) { before_.copy_(frame.norms); }
-  void OnGradient(const FrameBuffer& frame) { after_.copy_(frame.norms); }
-  // Writes what goes on with one.
+  void OnActivation(const FrameBuffer& frame) {
+    if (is_used_) before_.copy_(frame.norms);
+  }
+  void OnGradient(const FrameBuffer& frame) {
+    if (is_used_) after_.copy_(frame.norms);
+  }
+  // Writes what goes on with one. REQUIRES: is_used().
   void AddToActivation(const FrameBuffer& frame) const { Combine(before_, frame.norms); }
   void AddToGradient(const FrameBuffer& frame) const { Combine(after_, frame.norms); }
 
@@ -49,7 +52,7 @@ class PipelineNorm {
     double norm = 0;
     int64_t age = 0;  // of its oldest part, in updates; a part that has never come counts as none
   };
-  // At update `update` (from 0), in which this stage's own norm is `own`.
+  // At update `update` (from 0), in which this stage's own norm is `own`. REQUIRES: is_used().
   Known Total(int64_t update, double own);
 
   // float [3, 2]: before, after and own_before; a checkpoint keeps it.

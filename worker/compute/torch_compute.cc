@@ -85,8 +85,9 @@ class TorchCompute final : public StageCompute {
         inputs_.back().values.set_requires_grad(true);
       }
       outputs_.resize(slots);
-      for (int i = 0; i < slots && norm_.is_used(); ++i)
+      for (int i = 0; i < slots && norm_.is_used(); ++i) {
         frames_.push_back(norm_.MakeBuffer(shape_));
+      }
       for (size_t c = 0; c < model_.chunk_count(); ++c) {
         passes_.push_back(MakeStagePasses(&model_, model_.chunk(c), slots,
                                           spec_.pipeline().recompute(),
@@ -124,7 +125,7 @@ class TorchCompute final : public StageCompute {
           return CrossEntropy(logits, targets);
         };
       }
-      if (norm_.is_used() && schedule_->TakesFrame(action)) norm_.OnActivation(inputs_[slot]);
+      if (schedule_->TakesFrame(action)) norm_.OnActivation(inputs_[slot]);
       weights_->Forward(micro_batch, [&] {
         outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
                                                         micro_batch, finish);
@@ -146,7 +147,7 @@ class TorchCompute final : public StageCompute {
       if (schedule_->MakesFrame(action)) inputs_[slot].values.mutable_grad().reset();
       if (schedule_->TakesFrame(action)) {
         poison_.BeforeBackward(action, FiniteOf(output_gradients_[return_index].values));
-        if (norm_.is_used()) norm_.OnGradient(output_gradients_[return_index]);
+        norm_.OnGradient(output_gradients_[return_index]);
       }
       weights_->Backward(action.index, [&] {
         passes_[action.chunk]->Backward(slot, schedule_->TakesFrame(action)

@@ -104,29 +104,12 @@ class Block final : public ModelUnit {
   const Linear contract_;
 };
 
-class Head final : public ModelUnit {
- public:
-  Head(const v1::ModelSpec& model, uint32_t unit, uint64_t seed)
-      : make_(&parameters_, "", seed, unit),
-        norm_(make_, "transformer.ln_f", model),
-        weight_(make_.Matrix("lm_head.weight", model.vocabulary(), model.hidden())) {}
-
-  at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
-    return Project(norm_(input), weight_, /*bias=*/{}, options.deferred);
-  }
-
- private:
-  Initializer make_;
-  const LayerNorm norm_;
-  const at::Tensor weight_;  // [vocabulary, hidden]
-};
-
 }  // namespace
 
 std::unique_ptr<ModelUnit> MakeGpt2Unit(const v1::ModelSpec& model, uint32_t unit, uint64_t seed) {
   if (unit == 0) return std::make_unique<Embedding>(model, seed);
   if (unit <= model.layers()) return std::make_unique<Block>(model, unit, seed);
-  return std::make_unique<Head>(model, unit, seed);
+  return std::make_unique<Head<LayerNorm>>(model, unit, seed, "transformer.ln_f");
 }
 
 }  // namespace paci

@@ -64,4 +64,24 @@ class Dropout {
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      Dropout& dropout);
 
+// The last unit: a norm, which the family makes under `norm_name`, and the scores of the
+// vocabulary.
+template <typename Norm>
+class Head final : public ModelUnit {
+ public:
+  Head(const v1::ModelSpec& model, uint32_t unit, uint64_t seed, const char* norm_name)
+      : make_(&parameters_, "", seed, unit),
+        norm_(make_, norm_name, model),
+        weight_(make_.Matrix("lm_head.weight", model.vocabulary(), model.hidden())) {}
+
+  at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
+    return Project(norm_(input), weight_, /*bias=*/{}, options.deferred);
+  }
+
+ private:
+  Initializer make_;
+  const Norm norm_;
+  const at::Tensor weight_;  // [vocabulary, hidden]
+};
+
 }  // namespace paci
