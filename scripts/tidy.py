@@ -1,18 +1,20 @@
 """Runs clang-tidy over the project's sources, and remembers what was clean.
 
-A file is looked at again when it, a header of the project that it includes, or .clang-tidy changes; headers that are
-generated do not count, or a new field of a message would be a reason to look at everything. The memory is shared by all
-checkouts of a machine, as ccache's is.   usage: tidy.py BUILD_FOLDER
+A file is looked at again when it, a header of the project that it includes, .clang-tidy or the tool changes; headers
+that are generated do not count, or a new field of a message would be a reason to look at everything. The memory is
+shared by all checkouts of a machine, as ccache's is.   usage: tidy.py BUILD_FOLDER
 """
 import concurrent.futures
 import hashlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TIDY = ROOT / ".deps" / "clang_tidy" / "data" / "bin" / "clang-tidy"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "paci-tidy"
 
 
@@ -31,16 +33,32 @@ def dependencies(build: str) -> dict[str, list[pathlib.Path]]:
 
 def key(files: list[pathlib.Path]) -> str:
     digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
+    digest.update((ROOT / "scripts" / "tools.txt").read_bytes())
     for file in files:
         digest.update(str(file.relative_to(ROOT)).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def check(build: str, source: str) -> str:
+def write_commands(build: str, commands: list[dict]) -> str:
+    """Those of the compiler without what is for it alone: its precompiled header, and which warnings are errors. Their folder."""
+    for command in commands:
+        words = [word for word in shlex.split(command["command"])
+                 if word not in ("-Winvalid-pch", "-fpch-preprocess", "-Werror")]
+        precompiled = [i for i, word in enumerate(words) if word == "-include" and words[i + 1].endswith("cmake_pch.hxx")]
+        for i in precompiled:
+            del words[i:i + 2]
+        command["command"] = shlex.join(words)
+    folder = pathlib.Path(build, "tidy")
+    folder.mkdir(exist_ok=True)
+    (folder / "compile_commands.json").write_text(json.dumps(commands))
+    return str(folder)
+
+
+def check(commands: str, source: str) -> str:
     # The analyzer follows paths through the code, a third of the time, and what is wrong on a path of a test fails it.
     checks = ["--checks=-clang-analyzer-*"] if "/tests/" in source else []
-    done = subprocess.run(["clang-tidy-14", "--quiet", *checks, "-p", build, source], capture_output=True, text=True)
+    done = subprocess.run([TIDY, "--quiet", *checks, "-p", commands, source], capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stdout + done.stderr[-2000:]
 
 
@@ -49,12 +67,13 @@ def main(build: str) -> int:
     sources = [c["file"] for c in commands if pathlib.Path(c["file"]).is_relative_to(ROOT)
                and not pathlib.Path(c["file"]).is_relative_to(pathlib.Path(build).resolve())]
     seen = dependencies(build)
+    plain = write_commands(build, commands)
     CACHE.mkdir(parents=True, exist_ok=True)
     stamps = {s: CACHE / key(seen.get(s) or [pathlib.Path(s)]) for s in sources}
     todo = [s for s in sources if not stamps[s].exists()]
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for source, problems in zip(todo, pool.map(lambda s: check(build, s), todo)):
+        for source, problems in zip(todo, pool.map(lambda s: check(plain, s), todo)):
             if problems:
                 bad += 1
                 print(problems)

@@ -111,7 +111,7 @@ absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
 
 absl::StatusOr<std::string> ToJsonLine(const google::protobuf::Message& message) {
   absl::StatusOr<std::string> json = Compact(message);
-  if (json.ok()) *json += "\n";
+  if (json.ok()) *json += '\n';
   return json;
 }
 

@@ -41,7 +41,7 @@ struct Stage {
   std::unique_ptr<Schedule> schedule;
   StageState state;
   std::vector<std::array<double, kKinds>> seconds;  // by chunk, of each kind of action
-  Action running{};
+  Action running = {ActionKind::kForward};
   bool is_busy = false;
   bool is_changed = false;  // may have something to do now
   StageAccount account;

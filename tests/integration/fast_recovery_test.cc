@@ -56,7 +56,7 @@ class FastRecoveryAt : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Stages, FastRecoveryAt, testing::Values("w0", "w1", "w2"));
 
 TEST_P(FastRecoveryAt, AStageThatDiesGoesOnWithTheCopyOfItsNeighbour) {
-  const std::string victim = GetParam();
+  const std::string& victim = GetParam();
   LocalCluster cluster({.workers = 4});
   std::vector<std::string> settings = kCopies;
   settings.push_back("train.updates=1000000");

@@ -40,7 +40,7 @@ void NcclEnd<Control>::Watch() {
 template <typename Control>
 template <typename Then>
 auto NcclEnd<Control>::OnControl(Then then) {
-  return [self = this->shared_from_this(), then](const absl::Status& status) {
+  return [self = this->shared_from_this(), then = std::move(then)](const absl::Status& status) {
     self->link_.io->Post([self, then, status] {
       if (!self->closed_.ok()) return;
       if (!status.ok()) return self->Close(status);

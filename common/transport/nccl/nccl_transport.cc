@@ -48,7 +48,7 @@ class NcclTransport final : public Transport {
     auto shared_done = std::make_shared<Done>(std::move(done));
     auto join = std::make_shared<NcclJoin<Control>>(
         NcclLink{cuda_, nccl_, io_.get(), link, nullptr, nullptr}, deadline,
-        [io = io_, shared_done](typename NcclJoin<Control>::Made end) {
+        [io = io_, shared_done](NcclJoin<Control>::Made end) {
           if (!end.ok()) return (*shared_done)(end.status());
           (*shared_done)(std::make_unique<Channel>(*std::move(end), io));
         });

@@ -196,7 +196,7 @@ TEST(Tls, WhatIsMissingOrWrongIsSaid) {
   mixed.tls.key = site.Of("worker").tls.key;
   EXPECT_THAT(server_error(mixed), HasSubstr("worker.key is not that of the certificate"));
   SecurityOptions gone = site.Of("coordinator");
-  gone.tls.ca += "x";
+  gone.tls.ca += 'x';
   EXPECT_THAT(server_error(gone), HasSubstr("ca.pemx cannot be read: No such file"));
   gone.tls.ca = site.Of("worker").tls.key;
   EXPECT_THAT(server_error(gone), HasSubstr("worker.key holds no certificate"));
