@@ -1,7 +1,7 @@
 """Text to token ids and back, by a tokenizer.json of Hugging Face's `tokenizers`.
 
-encode  writes PREFIX.train.bin and, with --validation, PREFIX.validation.bin: little-endian 16-bit ids, the files of
-        data.tokenizer uint16. Goes on where it was interrupted, even by SIGKILL or a full disk: PREFIX.state says how far
+encode  writes PREFIX.train.bin and, with --validation, PREFIX.validation.bin: little-endian ids, the files of
+        data.tokenizer uint16 or, of more than 65,536 tokens, uint32. Goes on where it was interrupted, even by SIGKILL or a full disk: PREFIX.state says how far
         the files are whole, and is gone when they are complete. Text is encoded in pieces of about 1 MiB that end with a line.
 ids     prints the ids of a text with commas between, for pacictl generate --prompt-tokens.
 decode  prints the text of such ids.
@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 PIECE = 1 << 20  # bytes
-MAX_VOCABULARY = 1 << 16
+MAX_VOCABULARY = 1 << 24  # of model.vocabulary
 
 
 def fail(message: str) -> None:
@@ -69,10 +69,10 @@ class Progress:
 
 
 class Output:
-    """A file of ids, cut back to what was written for good."""
+    """A file of ids of `width` bytes, cut back to what was written for good."""
 
-    def __init__(self, path: pathlib.Path, progress: Progress):
-        self.name, self.progress = path.name, progress
+    def __init__(self, path: pathlib.Path, progress: Progress, width: int):
+        self.name, self.progress, self.width = path.name, progress, width
         self.file = open(path, "r+b" if path.exists() else "w+b")
         kept = progress.bytes.setdefault(self.name, 0)
         if self.file.seek(0, os.SEEK_END) < kept:
@@ -81,7 +81,7 @@ class Output:
         self.file.seek(kept)
 
     def write(self, ids: list[int]) -> None:
-        self.file.write(b"".join(i.to_bytes(2, "little") for i in ids))
+        self.file.write(b"".join(i.to_bytes(self.width, "little") for i in ids))
         self.file.flush()
         os.fsync(self.file.fileno())
         self.progress.bytes[self.name] = self.file.tell()
@@ -90,7 +90,8 @@ class Output:
 def encode(options: argparse.Namespace) -> None:
     tokenizer = load(options.tokenizer)
     if tokenizer.get_vocab_size() > MAX_VOCABULARY:
-        fail(f"{options.tokenizer} has {tokenizer.get_vocab_size()} tokens; expected at most {MAX_VOCABULARY}, of 16 bits")
+        fail(f"{options.tokenizer} has {tokenizer.get_vocab_size()} tokens; expected at most {MAX_VOCABULARY}")
+    width = 2 if tokenizer.get_vocab_size() <= 1 << 16 else 4
     end = tokenizer.token_to_id(options.end) if options.end else None
     if options.end and end is None:
         fail(f"{options.tokenizer} has no token {options.end!r}, which --end puts after each file")
@@ -102,7 +103,7 @@ def encode(options: argparse.Namespace) -> None:
     prefix.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(prefix.with_name(prefix.name + ".state"), work)
     names = ("train", "validation") if every else ("train",)
-    outputs = [Output(prefix.with_name(f"{prefix.name}.{name}.bin"), progress) for name in names]
+    outputs = [Output(prefix.with_name(f"{prefix.name}.{name}.bin"), progress, width) for name in names]
     done = sum(sizes[:progress.input]) + progress.offset
     with tqdm(total=sum(sizes), initial=done, unit="B", unit_scale=True, disable=options.quiet) as bar:
         while progress.input < len(options.files):
@@ -119,8 +120,8 @@ def encode(options: argparse.Namespace) -> None:
             progress.input, progress.offset = progress.input + 1, 0
             progress.save()
     progress.path.unlink()
-    counts = ", ".join(f"{output.name}: {progress.bytes[output.name] // 2} tokens" for output in outputs)
-    print(f"{counts}; model.vocabulary: {tokenizer.get_vocab_size()}")
+    counts = ", ".join(f"{output.name}: {progress.bytes[output.name] // width} tokens" for output in outputs)
+    print(f"{counts}; data.tokenizer: uint{8 * width}; model.vocabulary: {tokenizer.get_vocab_size()}")
 
 
 def parse() -> argparse.Namespace:

@@ -22,6 +22,7 @@ struct GenerateOptions {
   uint32_t top_k = 0;
   double top_p = 0;
   uint64_t seed = 0;
+  bool from_best = false;
 };
 
 // "12,7,256"
@@ -58,6 +59,7 @@ absl::Status Generate(const Context& context, const GenerateOptions& options) {
   request.set_seed(options.seed);
   request.set_top_k(options.top_k);
   request.set_top_p(options.top_p);
+  request.set_from_best(options.from_best);
   if (!options.prompt_tokens.empty()) {
     if (absl::Status set = SetTokens(options.prompt_tokens, request); !set.ok()) return set;
   }
@@ -76,7 +78,7 @@ Verb GenerateVerb() {
   const auto options = std::make_shared<GenerateOptions>();
   return {
       .name = "generate",
-      .summary = "Let a job's newest complete checkpoint continue a text",
+      .summary = "Let a job's newest checkpoint, or its best, continue a text",
       .description =
           "A worker of the cluster does it, an idle one if there is. A prompt of letters needs a "
           "job whose tokenizer is bytes; one of token ids (./run data encode makes them) takes "
@@ -116,7 +118,10 @@ Verb GenerateVerb() {
                     {.name = "--seed",
                      .placeholder = "S",
                      .help = "The same seed gives the same text; 0 if not given",
-                     .target = &options->seed}},
+                     .target = &options->seed},
+                    {.name = "--best",
+                     .help = "By the checkpoint with the least validation loss, not the newest",
+                     .target = &options->from_best}},
       .formats = {Format::kTable, Format::kRaw, Format::kJson, Format::kYaml},
       .run = [options](const Context& context) { return Generate(context, *options); }};
 }

@@ -26,16 +26,27 @@ absl::Status OfFiles(const absl::Status& status) {
   return absl::IsNotFound(status) ? absl::FailedPreconditionError(status.message()) : status;
 }
 
+std::string RopeKeys(const v1::ModelSpec& model) {
+  std::string keys = absl::StrCat("\n  rope_theta: ", PrintNumber(model.rope_theta()));
+  if (ScalesRope(model)) {
+    absl::StrAppend(&keys, "\n  rope_factor: ", PrintNumber(model.rope_factor()),
+                    "\n  rope_low_frequency: ", PrintNumber(model.rope_low_frequency()),
+                    "\n  rope_high_frequency: ", PrintNumber(model.rope_high_frequency()),
+                    "\n  rope_original_context: ", model.rope_original_context());
+  }
+  return keys;
+}
+
 // The part of a job file that fits the checkpoint.
 std::string ModelSection(const v1::ModelSpec& model) {
   const bool is_llama = IsLlama(model);
-  return absl::StrCat(
-      "model:\n  family: ", is_llama ? "llama" : "gpt2", "\n  layers: ", model.layers(),
-      "\n  hidden: ", model.hidden(), "\n  heads: ", model.heads(),
-      "\n  kv_heads: ", model.kv_heads(), "\n  ffn_hidden: ", model.ffn_hidden(),
-      "\n  context: ", model.context(), "\n  vocabulary: ", model.vocabulary(),
-      "\n  norm_epsilon: ", PrintNumber(model.norm_epsilon()),
-      is_llama ? absl::StrCat("\n  rope_theta: ", PrintNumber(model.rope_theta())) : "", "\n");
+  return absl::StrCat("model:\n  family: ", is_llama ? "llama" : "gpt2",
+                      "\n  layers: ", model.layers(), "\n  hidden: ", model.hidden(),
+                      "\n  heads: ", model.heads(), "\n  kv_heads: ", model.kv_heads(),
+                      "\n  ffn_hidden: ", model.ffn_hidden(), "\n  context: ", model.context(),
+                      "\n  vocabulary: ", model.vocabulary(),
+                      "\n  norm_epsilon: ", PrintNumber(model.norm_epsilon()),
+                      is_llama ? RopeKeys(model) : "", "\n");
 }
 
 absl::Status Import(const Context& context, const ImportOptions& options) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/config/best_checkpoint.h"
 #include "common/config/checkpoint_directory.h"
 
 namespace paci::cli {
@@ -24,6 +25,13 @@ absl::StatusOr<v1::Checkpoint> OfDirectory(const std::string& directory) {
   checkpoint.set_directory(directory);
   checkpoint.set_update(name->update);
   return checkpoint;
+}
+
+absl::StatusOr<v1::Checkpoint> BestOfJob(const v1::Job& job) {
+  const v1::Checkpoint* best = BestCheckpoint(job);
+  if (best != nullptr) return *best;
+  return absl::FailedPreconditionError(
+      absl::StrCat("job ", job.id(), " has no checkpoint with a validation loss to begin with"));
 }
 
 absl::StatusOr<v1::Checkpoint> OfJob(const v1::Job& job, std::optional<uint64_t> update) {
@@ -48,10 +56,12 @@ absl::StatusOr<v1::Checkpoint> OfJob(const v1::Job& job, std::optional<uint64_t>
 absl::StatusOr<v1::Checkpoint> FindResumePoint(const std::string& name, Client& client) {
   if (name.find('/') != std::string::npos) return OfDirectory(name);
   const std::vector<std::string> parts = absl::StrSplit(name, absl::MaxSplits('@', 1));
+  const bool is_best = parts.size() == 2 && parts[1] == "best";
   std::optional<uint64_t> update;
-  if (parts.size() == 2 && !absl::SimpleAtoi(parts[1], &update.emplace())) {
-    return absl::InvalidArgumentError(absl::StrCat("--resume-from ", name, ": \"", parts[1],
-                                                   "\" is no update; expected JOB@NUMBER"));
+  if (parts.size() == 2 && !is_best && !absl::SimpleAtoi(parts[1], &update.emplace())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--resume-from ", name, ": \"", parts[1],
+                     "\" is no update; expected JOB@NUMBER or JOB@best"));
   }
   const auto job = client.GetJob(parts[0]);
   if (absl::IsNotFound(job.status())) {
@@ -59,7 +69,7 @@ absl::StatusOr<v1::Checkpoint> FindResumePoint(const std::string& name, Client& 
                                             "; a folder is named with a slash, as ./", name));
   }
   if (!job.ok()) return job.status();
-  return OfJob(*job, update);
+  return is_best ? BestOfJob(*job) : OfJob(*job, update);
 }
 
 }  // namespace paci::cli

@@ -75,10 +75,9 @@ Verb SubmitVerb() {
   std::vector<Argument> arguments = SpecArguments(&options->source);
   arguments.push_back({.name = "--resume-from",
                        .placeholder = "CHECKPOINT",
-                       .help =
-                           "Begin with its weights and optimizer state, at its update: JOB "
-                           "(the newest), JOB@UPDATE, or a folder as the workers see it, with a "
-                           "slash in its name",
+                       .help = "Begin with its weights and optimizer state, at its update: JOB "
+                               "(the newest), JOB@best (by validation loss), JOB@UPDATE, or a "
+                               "folder as the workers see it, with a slash in its name",
                        .target = &options->resume_from,
                        .rejects_empty = true});
   arguments.push_back({.name = "--watch",

@@ -1,11 +1,13 @@
 #include "cli/format/job_details.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/format/escape.h"
 #include "cli/format/names.h"
 #include "cli/format/stage_numbers.h"
@@ -112,11 +114,23 @@ std::string Train(const v1::TrainSpec& train) {
 
 std::string Checkpoints(const v1::CheckpointSpec& checkpoint) {
   if (checkpoint.dir().empty()) return "none";
-  return absl::StrCat(checkpoint.dir(), ", ",
-                      checkpoint.every() > 0
-                          ? absl::StrCat("every ", checkpoint.every(), " updates")
-                          : "after the last update",
-                      ", newest ", checkpoint.keep(), " kept");
+  return absl::StrCat(
+      checkpoint.dir(), ", ",
+      checkpoint.every() > 0 ? absl::StrCat("every ", checkpoint.every(), " updates")
+                             : "after the last update",
+      ", newest ", checkpoint.keep(), checkpoint.keep_best() ? " and the best kept" : " kept");
+}
+
+// "a.bin (3 of 4), b.bin (1 of 4)"
+std::string TrainingPaths(const v1::DataSpec& data) {
+  const int64_t all = std::accumulate(data.weights().begin(), data.weights().end(), int64_t{0});
+  std::vector<std::string> paths;
+  for (int i = 0; i < data.train_size(); ++i) {
+    paths.push_back(i < data.weights_size()
+                        ? absl::StrCat(data.train(i), " (", data.weights(i), " of ", all, ")")
+                        : data.train(i));
+  }
+  return absl::StrJoin(paths, ", ");
 }
 
 Fields SpecFields(const v1::JobSpec& spec) {
@@ -131,7 +145,7 @@ Fields SpecFields(const v1::JobSpec& spec) {
                         : absl::StrCat(KvHeads(model), " of keys and values, "),
                     "MLP ", FfnHidden(model), ", context ", model.context(), ", vocabulary ",
                     model.vocabulary(), ", dropout ", NumberText(model.dropout()))},
-      {"Data", absl::StrCat(data.train(), data.validation().empty() ? "" : ", validation ",
+      {"Data", absl::StrCat(TrainingPaths(data), data.validation().empty() ? "" : ", validation ",
                             data.validation(), ", ", TokenizerName(data.tokenizer()))},
       {"Pipeline", Pipeline(spec)},
       {"Optimizer", Optimizer(spec.optimizer())},

@@ -6,6 +6,7 @@
 #include "cli/format/stage_numbers.h"
 #include "cli/format/text_table.h"
 #include "cli/format/units.h"
+#include "common/config/best_checkpoint.h"
 
 namespace paci::cli {
 namespace {
@@ -63,10 +64,16 @@ std::string CheckpointTable(const v1::Job& job, absl::Time now) {
                    {"GENERATION", kRight},
                    {"SIZE", kRight},
                    {"AGE", kRight},
+                   {"VALIDATION", kRight},
                    {"DIRECTORY", kLeft}});
+  const v1::Checkpoint* best = BestCheckpoint(job);
   for (const v1::Checkpoint& checkpoint : job.checkpoints()) {
+    const std::string loss = checkpoint.has_validation_loss()
+                                 ? absl::StrCat(&checkpoint == best ? "best " : "",
+                                                LossText(checkpoint.validation_loss()))
+                                 : "-";
     table.Add({absl::StrCat(checkpoint.update()), absl::StrCat(checkpoint.generation()),
-               BytesText(checkpoint.size_bytes()), AgeText(checkpoint.committed(), now),
+               BytesText(checkpoint.size_bytes()), AgeText(checkpoint.committed(), now), loss,
                checkpoint.directory()});
   }
   return table.Render();

@@ -171,7 +171,9 @@ absl::Status CommitManifest(const v1::JobSpec& spec, const v1::CommitCheckpoint&
   if (absl::Status sizes = CheckSizes(directory, manifest.files); !sizes.ok()) return sizes;
   if (absl::Status written = WriteManifest(directory, manifest); !written.ok()) return written;
   RemovePartialFiles(directory);
-  ApplyRetention(spec, command.key().job_id(), name);
+  std::optional<CheckpointName> best;
+  if (command.has_best()) best = {command.best().update(), command.best().generation()};
+  ApplyRetention(spec, command.key().job_id(), name, best);
   return absl::OkStatus();
 }
 

@@ -52,7 +52,7 @@ void Remove(const std::string& directory) {
 }  // namespace
 
 void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id,
-                    const CheckpointName& committed) {
+                    const CheckpointName& committed, const std::optional<CheckpointName>& best) {
   uint32_t older_kept = 0;
   uint64_t last_kept = committed.update;
   for (const CheckpointName& name : CheckpointsOnDisk(spec, job_id)) {
@@ -71,7 +71,7 @@ void ApplyRetention(const v1::JobSpec& spec, const std::string& job_id,
     if (is_kept) {
       ++older_kept;
       last_kept = name.update;
-    } else {
+    } else if (name != best) {
       Remove(directory);
     }
   }

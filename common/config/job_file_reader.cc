@@ -39,7 +39,8 @@ ParsedValue ParseList(const JobKey& key, const YamlNode& node) {
   std::vector<std::string> items;
   for (const YamlNode& item : node.items) {
     if (item.kind != YamlNode::Kind::kScalar) {
-      return {{}, absl::StrCat("has an entry that is no number; expected ", Expected(key))};
+      const absl::string_view what = key.type == KeyType::kPaths ? "path" : "number";
+      return {{}, absl::StrCat("has an entry that is no ", what, "; expected ", Expected(key))};
     }
     items.push_back(item.text);
   }
@@ -47,15 +48,19 @@ ParsedValue ParseList(const JobKey& key, const YamlNode& node) {
 }
 
 ParsedValue ParseNode(const JobKey& key, const YamlNode& node) {
-  const bool takes_list = key.type == KeyType::kCounts;
+  const bool takes_paths = key.type == KeyType::kPaths;
+  const bool takes_list = key.type == KeyType::kCounts || takes_paths;
   const auto wrong = [&](absl::string_view what) {
     return ParsedValue{{}, absl::StrCat(what, "; expected ", Expected(key))};
   };
   switch (node.kind) {
     case YamlNode::Kind::kNull:
-      if (key.type == KeyType::kPath) return ParseKeyValue(key, "");
+      if (key.type == KeyType::kPath || takes_paths) return ParseKeyValue(key, "");
       return wrong("has no value");
     case YamlNode::Kind::kScalar:
+      // Not what --set takes it for: brackets would be of the path.
+      if (takes_paths && !node.text.empty()) return ParseKeyList(key, {node.text});
+      if (takes_paths) return ParseKeyList(key, {});
       return takes_list ? wrong(absl::StrCat(Quote(node.text), " is not a list"))
                         : ParseKeyValue(key, node.text);
     case YamlNode::Kind::kList:

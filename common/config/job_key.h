@@ -22,6 +22,7 @@ namespace paci {
 enum class KeyType {
   kName,     // of a job
   kPath,     // of a file or folder; text
+  kPaths,    // a list of them; one may stand without brackets
   kChoice,   // one of a few words; a proto enum or text
   kCount,    // a whole number
   kCounts,   // a list of them
@@ -30,7 +31,8 @@ enum class KeyType {
   kBool,
 };
 
-// Of a kCount, a kNumber, a kSeconds, and each entry of a kCounts. Of a kPath the length, in bytes.
+// Of a kCount, a kNumber, a kSeconds, and each entry of a kCounts. Of a
+// kPath, and each entry of a kPaths, the length, in bytes.
 struct Range {
   double min = 0;
   double max = std::numeric_limits<double>::infinity();

@@ -47,7 +47,14 @@ std::vector<std::string> Optimizers() { return {"adamw", "muon", "lion"}; }
 std::vector<std::string> Devices() { return {"cpu", "cuda"}; }
 
 std::string DefaultVocabulary(const v1::JobSpec& spec) {
-  return spec.data().tokenizer() == v1::TOKENIZER_UINT16 ? "50257" : "256";
+  switch (spec.data().tokenizer()) {
+    case v1::TOKENIZER_UINT16:
+      return "50257";
+    case v1::TOKENIZER_UINT32:
+      return "128256";
+    default:
+      return "256";
+  }
 }
 bool IsInterleaved(const v1::JobSpec& spec) { return spec.pipeline().schedule() == "interleaved"; }
 
@@ -100,7 +107,8 @@ constexpr JobKey kKeys[] = {
     {"model.context", KeyType::kCount, Required(), Between(1, 1048576), "tokens",
      "Length of a sequence."},
     {"model.vocabulary", KeyType::kCount,
-     Derived("256 with `tokenizer: bytes`, 50257 with `uint16`", DefaultVocabulary),
+     Derived("256 with `tokenizer: bytes`, 50257 with `uint16`, 128256 with `uint32`",
+             DefaultVocabulary),
      Between(1, 16777216), "",
      "Token ids are 0 to `vocabulary` - 1. The head has weights of its own."},
     {"model.dropout", KeyType::kNumber, Constant("0"), FromBelow(0, 1), "",
@@ -124,10 +132,21 @@ constexpr JobKey kKeys[] = {
      "With `llama`, base of the rotary positions."},
     {"model.norm_epsilon", KeyType::kNumber, Constant("1e-5"), Above(0), "",
      "What a norm adds to the variance, or the mean square, that it divides by."},
+    {"model.rope_factor", KeyType::kNumber, Constant("1"), From(1), "",
+     "With `llama`, as in Llama 3.1: rotary positions that turn less than `rope_low_frequency` "
+     "times over `rope_original_context` tokens turn so many times slower. 1: none do."},
+    {"model.rope_low_frequency", KeyType::kNumber, Constant("1"), Above(0), "",
+     "With a `rope_factor` above 1."},
+    {"model.rope_high_frequency", KeyType::kNumber, Constant("4"), Above(0), "",
+     "With a `rope_factor` above 1: what turns more often over that length turns as ever, what is "
+     "between the two in between."},
+    {"model.rope_original_context", KeyType::kCount, Constant("8192"), Between(1, 1048576),
+     "tokens", "With a `rope_factor` above 1: context of the model before it was extended."},
 
-    {"data.train", KeyType::kPath, RequiredUnlessEmulated(), Between(0, 4096), "",
+    {"data.train", KeyType::kPaths, RequiredUnlessEmulated(), Between(0, 4096), "",
      "Training text, a path as the workers see it; `*`, `?` and `[]` in a file's name stand for "
-     "what they do in a shell: all files that fit, in the order of their names."},
+     "what they do in a shell: all files that fit, in the order of their names. Or several: "
+     "`[wiki/*.bin, code/*.bin]`."},
     {"data.validation", KeyType::kPath, Constant(""), Between(0, 4096), "",
      "Validation text, the same way; empty: no validation."},
     {"data.tokenizer",
@@ -136,8 +155,11 @@ constexpr JobKey kKeys[] = {
      {},
      "",
      "`bytes`: a token is a byte of the file. `uint16`: the file is little-endian 16-bit token "
-     "ids, "
-     "as nanoGPT's `.bin`."},
+     "ids, as nanoGPT's `.bin`. `uint32`: the same of 32 bits."},
+    {"data.weights", KeyType::kCounts, Constant("[]"), Between(1, 65536), "",
+     "How several paths of `train` are mixed. With `[3, 1]` three of four sequences are of the "
+     "first, one is of the second, in every four in a new order, and each path is read again from "
+     "when all of it was read. Empty: every sequence of all paths is read once an epoch."},
 
     {"pipeline.stages", KeyType::kCount, Required(), Between(1, 1024), "",
      "Stages of the pipeline; each takes one worker."},
@@ -313,7 +335,7 @@ constexpr JobKey kKeys[] = {
     {"checkpoint.every", KeyType::kCount, Constant("0"), Between(0, kMaxUpdates), "updates",
      "Between checkpoints; there is one after the last update, too. 0: only that one."},
     {"checkpoint.keep", KeyType::kCount, Constant("2"), Between(1, 1000000), "checkpoints",
-     "Newest complete checkpoints that are kept; one more may lie beside them."},
+     "Newest complete checkpoints that are kept; one or two more may lie beside them."},
     {"checkpoint.cut",
      KeyType::kChoice,
      Constant("drained"),
@@ -322,6 +344,13 @@ constexpr JobKey kKeys[] = {
      "`drained`: the pipeline drains and refills at a checkpoint, so that a run which goes on from "
      "it has the bits of one that was not interrupted. `running`: it goes on, and a resumed run "
      "differs in the weights that the micro-batches in flight at the cut saw first."},
+    {"checkpoint.keep_best",
+     KeyType::kBool,
+     Constant("true"),
+     {},
+     "",
+     "Whether the one with the least validation loss is kept, too, however old. Only a checkpoint "
+     "of an update that is validated has one: `every` is best a multiple of `train.eval_every`."},
 
     {"emulation.forward_seconds", KeyType::kSeconds, Required(), Between(0, 3600), "seconds",
      "Of a stage, per micro-batch."},

@@ -30,8 +30,20 @@ double TokensOfMicroBatch(const v1::JobSpec& spec) {
 }
 
 std::string TrainingHasAFile(const v1::JobSpec& spec) {
-  if (!spec.data().train().empty() || spec.has_emulation()) return "";
+  const auto& paths = spec.data().train();
+  const bool has_empty =
+      absl::c_any_of(paths, [](const std::string& path) { return path.empty(); });
+  if (has_empty) return "has an entry that is empty; expected the path of a file to train on";
+  if (!paths.empty() || spec.has_emulation()) return "";
   return "is empty; expected the path of a file to train on";
+}
+
+std::string EveryPathHasAWeight(const v1::JobSpec& spec) {
+  const v1::DataSpec& data = spec.data();
+  if (data.weights().empty() || data.weights_size() == data.train_size()) return "";
+  return absl::StrCat("[", absl::StrJoin(data.weights(), ", "), "] has ", data.weights_size(),
+                      " entries; expected one for each of the ", data.train_size(),
+                      " paths of data.train");
 }
 
 std::string VocabularyHoldsBytes(const v1::JobSpec& spec) {
@@ -242,6 +254,9 @@ std::string CopiesAreForFastRecovery(const v1::JobSpec& spec) {
 std::vector<JobRule> MakeRules() {
   return {
       {{"data.train"}, "`data.train` is not empty, except with an `emulation`.", TrainingHasAFile},
+      {{"data.weights", "data.train"},
+       "`weights` is empty or has an entry for each path of `train`.",
+       EveryPathHasAWeight},
       {{"model.vocabulary", "data.tokenizer"},
        "With `tokenizer: bytes`, `vocabulary` is at least 256.",
        VocabularyHoldsBytes},

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -123,6 +125,29 @@ std::string ProblemOfList(const JobKey& key, const std::vector<uint64_t>& items)
   return "";
 }
 
+std::string ProblemOfPaths(const JobKey& key, const std::vector<std::string>& paths) {
+  constexpr size_t kMaxPaths = 256;
+  if (paths.size() > kMaxPaths) {
+    return absl::StrCat("has ", paths.size(), " entries; expected ", Expected(key), ", at most ",
+                        kMaxPaths);
+  }
+  for (const std::string& path : paths) {
+    std::string problem = ProblemOfText(key, path);
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
+// What stands between brackets, by its commas; nullopt: one bracket is missing.
+std::optional<std::vector<std::string>> SplitList(absl::string_view text) {
+  if (absl::ConsumePrefix(&text, "[") != absl::ConsumeSuffix(&text, "]")) return std::nullopt;
+  std::vector<std::string> items;
+  for (const absl::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    items.emplace_back(absl::StripAsciiWhitespace(item));
+  }
+  return items;
+}
+
 std::string ProblemOfNumber(const JobKey& key, double value, const std::string& printed) {
   if (std::isfinite(value) && key.range.Contains(value)) return "";
   return absl::StrCat(printed, " is out of range; expected ", Expected(key));
@@ -171,6 +196,9 @@ std::string Expected(const JobKey& key) {
                           " characters of a-z, 0-9 and -, starting with a letter");
     case KeyType::kPath:
       return absl::StrCat("a path of at most ", PrintNumber(key.range.max), " bytes");
+    case KeyType::kPaths:
+      return absl::StrCat("a path of at most ", PrintNumber(key.range.max),
+                          " bytes, or a list of paths, such as [/data/a.bin, /data/b.bin]");
     case KeyType::kChoice: {
       const std::vector<std::string> choices = ChoicesOf(key);
       return absl::StrCat(choices.size() > 1 ? "one of " : "", absl::StrJoin(choices, ", "));
@@ -202,12 +230,15 @@ ParsedValue ParseKeyValue(const JobKey& key, const std::string& text) {
     case KeyType::kCount:
       return ParseCount(key, text);
     case KeyType::kCounts: {
-      absl::string_view items = text;
-      if (absl::ConsumePrefix(&items, "[") != absl::ConsumeSuffix(&items, "]")) {
-        return Wrong(key, text, "not a list");
-      }
-      const std::vector<std::string> split = absl::StrSplit(items, ',', absl::SkipWhitespace());
-      return ParseKeyList(key, split);
+      const std::optional<std::vector<std::string>> items = SplitList(text);
+      return items ? ParseKeyList(key, *items) : Wrong(key, text, "not a list");
+    }
+    case KeyType::kPaths: {
+      // A pattern may begin with a bracket.
+      const bool is_list = absl::StartsWith(text, "[") && absl::EndsWith(text, "]");
+      if (is_list) return ParseKeyList(key, *SplitList(text));
+      if (text.empty()) return ParseKeyList(key, {});
+      return ParseKeyList(key, {text});
     }
     case KeyType::kNumber:
       if (!ParseFinite(text, &number)) return Wrong(key, text, "not a number");
@@ -220,9 +251,11 @@ ParsedValue ParseKeyValue(const JobKey& key, const std::string& text) {
 }
 
 ParsedValue ParseKeyList(const JobKey& key, absl::Span<const std::string> items) {
+  if (key.type == KeyType::kPaths) {
+    return Checked(key, std::vector<std::string>(items.begin(), items.end()));
+  }
   std::vector<uint64_t> values;
-  for (const std::string& item : items) {
-    const absl::string_view text = absl::StripAsciiWhitespace(item);
+  for (const std::string& text : items) {
     uint64_t value = 0;
     if (!IsWholeNumber(text)) return Wrong(key, text, "not a whole number");
     if (!absl::SimpleAtoi(text, &value)) return Wrong(key, text, "out of range");
@@ -243,6 +276,13 @@ std::string PrintKeyValue(const JobKey& key, const KeyValue& value) {
     std::string operator()(const std::vector<uint64_t>& value) {
       return absl::StrCat("[", absl::StrJoin(value, ", "), "]");
     }
+    std::string operator()(const std::vector<std::string>& value) {
+      if (value.size() == 1) return PrintText(value[0]);
+      const auto print = [](std::string* out, const std::string& text) {
+        absl::StrAppend(out, PrintText(text));
+      };
+      return absl::StrCat("[", absl::StrJoin(value, ", ", print), "]");
+    }
   };
   return std::visit(Printer{key.type}, value);
 }
@@ -255,6 +295,8 @@ std::string ProblemOf(const JobKey& key, const KeyValue& value) {
     case KeyType::kPath:
     case KeyType::kChoice:
       return ProblemOfText(key, std::get<std::string>(value));
+    case KeyType::kPaths:
+      return ProblemOfPaths(key, std::get<std::vector<std::string>>(value));
     case KeyType::kCounts:
       return ProblemOfList(key, std::get<std::vector<uint64_t>>(value));
     case KeyType::kCount:

@@ -13,8 +13,9 @@
 namespace paci {
 
 // The value of a key: bool for kBool, uint64_t for kCount, double for kNumber and kSeconds,
-// std::string for kName, kPath and kChoice, a vector for kCounts.
-using KeyValue = std::variant<bool, uint64_t, double, std::string, std::vector<uint64_t>>;
+// std::string for kName, kPath and kChoice, a vector for kCounts and kPaths.
+using KeyValue = std::variant<bool, uint64_t, double, std::string, std::vector<uint64_t>,
+                              std::vector<std::string>>;
 
 // A value, or what is wrong with it: `"abc" is not a number; expected a number > 0`.
 struct ParsedValue {
@@ -22,7 +23,7 @@ struct ParsedValue {
   std::string problem;  // empty: none
 };
 ParsedValue ParseKeyValue(const JobKey& key, const std::string& text);
-// Of a kCounts.
+// Of a kCounts or kPaths.
 ParsedValue ParseKeyList(const JobKey& key, absl::Span<const std::string> items);
 
 // As it would stand in a job file, and parse back to the same value.

@@ -50,6 +50,13 @@ std::string RotatedHeadsHaveHalves(const v1::JobSpec& spec) {
                       "model.heads with model.family llama");
 }
 
+std::string FrequenciesAreInOrder(const v1::JobSpec& spec) {
+  const v1::ModelSpec& model = spec.model();
+  if (!ScalesRope(model) || model.rope_low_frequency() < model.rope_high_frequency()) return "";
+  return absl::StrCat(model.rope_low_frequency(), " is not below model.rope_high_frequency ",
+                      model.rope_high_frequency(), "; expected less");
+}
+
 std::string ModelIsOfBearableSize(const v1::JobSpec& spec) {
   const double parameters = Parameters(spec.model());
   if (parameters <= kMaxParameters) return "";
@@ -71,6 +78,9 @@ std::vector<JobRule> ModelRules() {
       {{"model.heads", "model.hidden", "model.family"},
        "With `family: llama`, `hidden` / `heads` is even.",
        RotatedHeadsHaveHalves},
+      {{"model.rope_low_frequency", "model.rope_high_frequency", "model.rope_factor"},
+       "With a `rope_factor` above 1, `rope_low_frequency` is below `rope_high_frequency`.",
+       FrequenciesAreInOrder},
       {{"model.layers", "model.hidden", "model.vocabulary", "model.context", "model.ffn_hidden"},
        "The model has at most 10^12 parameters.",
        ModelIsOfBearableSize},

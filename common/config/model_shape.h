@@ -36,6 +36,8 @@ inline double RopeTheta(const v1::ModelSpec& model) {
   return model.rope_theta() > 0 ? model.rope_theta() : 10000;
 }
 
+inline bool ScalesRope(const v1::ModelSpec& model) { return model.rope_factor() > 1; }
+
 // Weights of a block's matrices.
 inline int64_t BlockMatrices(const v1::ModelSpec& model) {
   const int64_t hidden = model.hidden();

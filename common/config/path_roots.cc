@@ -47,7 +47,10 @@ absl::Status CheckConfined(absl::string_view what, const std::string& path,
 
 absl::Status CheckConfined(const v1::PrepareStage& command, const PathRoots& roots) {
   const v1::JobSpec& spec = command.spec();
-  absl::Status status = CheckConfined("data.train", spec.data().train(), roots);
+  absl::Status status;
+  for (const std::string& path : spec.data().train()) {
+    status.Update(CheckConfined("data.train", path, roots));
+  }
   status.Update(CheckConfined("data.validation", spec.data().validation(), roots));
   status.Update(CheckConfined("checkpoint.dir", spec.checkpoint().dir(), roots));
   status.Update(

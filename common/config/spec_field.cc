@@ -61,6 +61,22 @@ void SetList(Message* holder, const FieldDescriptor* field, const std::vector<ui
   }
 }
 
+std::vector<std::string> Texts(const Message& holder, const FieldDescriptor* field) {
+  const Reflection* reflection = holder.GetReflection();
+  std::vector<std::string> items;
+  for (int i = 0; i < reflection->FieldSize(holder, field); ++i) {
+    items.push_back(reflection->GetRepeatedString(holder, field, i));
+  }
+  return items;
+}
+
+void SetTexts(Message* holder, const FieldDescriptor* field,
+              const std::vector<std::string>& items) {
+  const Reflection* reflection = holder->GetReflection();
+  reflection->ClearField(holder, field);
+  for (const std::string& item : items) reflection->AddString(holder, field, item);
+}
+
 }  // namespace
 
 KeyValue GetField(const v1::JobSpec& spec, const JobKey& key) {
@@ -69,6 +85,8 @@ KeyValue GetField(const v1::JobSpec& spec, const JobKey& key) {
                               : spec.GetReflection()->GetMessage(spec, SectionField(key.section()));
   const FieldDescriptor* field = Field(key);
   const Reflection* reflection = holder.GetReflection();
+  const bool is_text = field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+  if (field->is_repeated() && is_text) return Texts(holder, field);
   if (field->is_repeated()) return List(holder, field);
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
@@ -76,7 +94,7 @@ KeyValue GetField(const v1::JobSpec& spec, const JobKey& key) {
     case FieldDescriptor::CPPTYPE_UINT32:
       return uint64_t{reflection->GetUInt32(holder, field)};
     case FieldDescriptor::CPPTYPE_UINT64:
-      return uint64_t{reflection->GetUInt64(holder, field)};
+      return reflection->GetUInt64(holder, field);
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return reflection->GetDouble(holder, field);
     case FieldDescriptor::CPPTYPE_ENUM:
@@ -92,6 +110,9 @@ void SetField(v1::JobSpec* spec, const JobKey& key, const KeyValue& value) {
                         : spec->GetReflection()->MutableMessage(spec, SectionField(key.section()));
   const FieldDescriptor* field = Field(key);
   const Reflection* reflection = holder->GetReflection();
+  if (const auto* items = std::get_if<std::vector<std::string>>(&value)) {
+    return SetTexts(holder, field, *items);
+  }
   if (field->is_repeated()) return SetList(holder, field, std::get<std::vector<uint64_t>>(value));
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:

@@ -84,6 +84,15 @@ absl::StatusOr<Json> Parse(absl::string_view json, absl::string_view path) {
       absl::StrCat(path, " is no JSON object; expected a config.json"));
 }
 
+// What ParseJobFile makes of a section that does not say.
+void SetDefaultRope(v1::ModelSpec& model) {
+  model.set_rope_theta(RopeTheta(v1::ModelSpec()));
+  model.set_rope_factor(1);
+  model.set_rope_low_frequency(1);
+  model.set_rope_high_frequency(4);
+  model.set_rope_original_context(8192);
+}
+
 v1::ModelSpec Gpt2(Config& config) {
   v1::ModelSpec model;
   model.set_family(v1::MODEL_FAMILY_GPT2);
@@ -94,7 +103,7 @@ v1::ModelSpec Gpt2(Config& config) {
   model.set_context(config.Count("n_positions"));
   model.set_ffn_hidden(config.Count("n_inner", 4 * model.hidden()));
   model.set_norm_epsilon(config.Number("layer_norm_epsilon", 1e-5));
-  model.set_rope_theta(RopeTheta(v1::ModelSpec()));
+  SetDefaultRope(model);
   const std::string activation = config.Text("activation_function", "gelu_new");
   config.Expect(activation == "gelu_new" || activation == "gelu_pytorch_tanh",
                 "activation_function", "gelu_new or gelu_pytorch_tanh");
@@ -106,15 +115,21 @@ v1::ModelSpec Gpt2(Config& config) {
 }
 
 // Newer configs have rope_parameters, older ones rope_theta and rope_scaling.
-double RopeThetaOf(Config& config) {
+void SetRope(Config& config, v1::ModelSpec& model) {
+  SetDefaultRope(model);
   Config rope = config.Object(config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling");
   const std::string type = rope.Text("rope_type", rope.Text("type", "default"));
-  rope.Expect(type == "default", rope.Has("rope_type") ? "rope_type" : "type",
-              "default: scaled rotary positions are not computed here");
-  const double theta =
-      rope.Has("rope_theta") ? rope.Number("rope_theta") : config.Number("rope_theta", 10000);
+  rope.Expect(type == "default" || type == "llama3", rope.Has("rope_type") ? "rope_type" : "type",
+              "default or llama3: no other scaling of rotary positions is computed here");
+  model.set_rope_theta(rope.Has("rope_theta") ? rope.Number("rope_theta")
+                                              : config.Number("rope_theta", 10000));
+  if (type == "llama3") {
+    model.set_rope_factor(rope.Number("factor"));
+    model.set_rope_low_frequency(rope.Number("low_freq_factor"));
+    model.set_rope_high_frequency(rope.Number("high_freq_factor"));
+    model.set_rope_original_context(rope.Count("original_max_position_embeddings"));
+  }
   config.Take(rope.status());
-  return theta;
 }
 
 v1::ModelSpec Llama(Config& config) {
@@ -127,7 +142,7 @@ v1::ModelSpec Llama(Config& config) {
   model.set_context(config.Count("max_position_embeddings"));
   model.set_ffn_hidden(config.Count("intermediate_size"));
   model.set_norm_epsilon(config.Number("rms_norm_eps", 1e-6));
-  model.set_rope_theta(RopeThetaOf(config));
+  SetRope(config, model);
   config.Expect(config.Text("hidden_act", "silu") == "silu", "hidden_act", "silu");
   config.Expect(!config.Flag("attention_bias", false), "attention_bias", "false");
   config.Expect(!config.Flag("mlp_bias", false), "mlp_bias", "false");
@@ -174,6 +189,13 @@ std::string ConfigOf(const v1::ModelSpec& model) {
     json["max_position_embeddings"] = model.context();
     json["rms_norm_eps"] = NormEpsilon(model);
     json["rope_theta"] = RopeTheta(model);
+    if (ScalesRope(model)) {
+      json["rope_scaling"] = {{"rope_type", "llama3"},
+                              {"factor", model.rope_factor()},
+                              {"low_freq_factor", model.rope_low_frequency()},
+                              {"high_freq_factor", model.rope_high_frequency()},
+                              {"original_max_position_embeddings", model.rope_original_context()}};
+    }
     json["hidden_act"] = "silu";
     json["attention_bias"] = false;
     json["mlp_bias"] = false;

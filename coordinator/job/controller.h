@@ -229,6 +229,8 @@ class Controller {
   v1::Diagnosis DiagnosisOf(const JobRecord& record, absl::Time now) const;
   void FailIfStalled(JobRecord& record, absl::Time now);
   // After a report of the stage; `before`: the status that it took the place of.
+  // Fails the last stage if it reads other tokens than the first.
+  void CompareData(JobRecord& record, absl::Time now);
   void NoteSkips(JobRecord& record, uint32_t stage, const v1::StageStatus& before, absl::Time now);
   void PauseIfPoisoned(JobRecord& record, uint32_t stage, absl::Time now);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/best_checkpoint.h"
 #include "common/config/checkpoint_directory.h"
 #include "common/rpc/status.h"
 #include "common/rpc/timestamp.h"
@@ -24,8 +25,20 @@ v1::Checkpoint CheckpointOf(const JobRecord& record, const v1::CommitCheckpoint&
   for (const v1::CheckpointFile& file : commit.files()) {
     checkpoint.set_size_bytes(checkpoint.size_bytes() + file.size_bytes());
   }
+  if (commit.has_validation_loss()) checkpoint.set_validation_loss(commit.validation_loss());
   *checkpoint.mutable_committed() = ToTimestamp(now);
   return checkpoint;
+}
+
+// Those that retention.h leaves: the newest, and the best.
+void ForgetRemoved(v1::Job& job) {
+  auto& kept = *job.mutable_checkpoints();
+  const int keep = static_cast<int>(std::max(job.spec().checkpoint().keep(), 1u));
+  if (kept.size() <= keep) return;
+  const auto newest = kept.end() - keep;
+  const v1::Checkpoint* best = job.spec().checkpoint().keep_best() ? BestCheckpoint(job) : nullptr;
+  kept.erase(std::remove_if(kept.begin(), newest, [&](const auto& c) { return &c != best; }),
+             newest);
 }
 
 }  // namespace
@@ -115,11 +128,9 @@ void Controller::OnCommitResult(JobRecord& record, const v1::CommitCheckpoint& c
   record.stored.pending_commit.clear();
   SettleCheckpoint(record, commit.update());
   if (result.code() == 0) {
-    auto& kept = *record.job().mutable_checkpoints();
-    *kept.Add() = CheckpointOf(record, commit, now);
-    const int keep = static_cast<int>(std::max(record.spec().checkpoint().keep(), 1u));
-    if (kept.size() > keep) kept.erase(kept.begin(), kept.end() - keep);
-    record.job().set_checkpoint(kept.rbegin()->directory());
+    *record.job().add_checkpoints() = CheckpointOf(record, commit, now);
+    ForgetRemoved(record.job());
+    record.job().set_checkpoint(record.job().checkpoints().rbegin()->directory());
     record.has_new_checkpoint = true;
     return AddEvent(record, "CheckpointCommitted",
                     absl::StrCat("the checkpoint of update ", commit.update(),
@@ -232,6 +243,14 @@ absl::Status CheckPrompt(const JobRecord& record, const v1::GenerateRequest& req
   return absl::OkStatus();
 }
 
+absl::Status NoBestCheckpoint(const v1::Job& job) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "job ", job.id(),
+      " has no checkpoint with a validation loss; expected one after "
+      "an update that is validated (train.eval_every, checkpoint.every), or the newest "
+      "checkpoint (without --best)"));
+}
+
 }  // namespace
 
 absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateRequest& request,
@@ -246,6 +265,8 @@ absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateReque
         absl::StrCat("job ", request.job_id(), " is ", ToString(record.job().state()),
                      " and has no complete checkpoint to generate from"));
   }
+  const v1::Checkpoint* best = request.from_best() ? BestCheckpoint(record.job()) : nullptr;
+  if (request.from_best() && best == nullptr) return NoBestCheckpoint(record.job());
   if (generations_.size() >= options_.max_generations) {
     return absl::ResourceExhaustedError(
         absl::StrCat(generations_.size(), " calls of Generate wait already"));
@@ -265,7 +286,7 @@ absl::Status Controller::Generate(GenerateTicket ticket, const v1::GenerateReque
   v1::Command command;
   v1::GenerateText& generate = *command.mutable_generate_text();
   *generate.mutable_spec() = record.spec();
-  generate.set_checkpoint(record.job().checkpoint());
+  generate.set_checkpoint(best == nullptr ? record.job().checkpoint() : best->directory());
   *generate.mutable_request() = request;
   CommandInFlight in_flight = SendCommand(*chosen, std::move(command), now);
   in_flight.deadline = deadline;

@@ -234,8 +234,7 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
 
   const v1::StageStatus assigned = stage.status;
   stage.status = report.status();
-  stage.status.set_error(CutText(report.status().error()));
-  stage.status.set_poison(CutText(report.status().poison()));
+  CutTexts(stage.status);
   stage.status.set_index(index);
   stage.status.set_worker_id(assigned.worker_id());
   stage.status.set_worker_name(assigned.worker_name());
@@ -261,6 +260,7 @@ void Controller::ApplyReport(JobRecord& record, const v1::StageReport& report, a
   NoteSkips(record, index, assigned, now);
   UpdateProgress(record, now);
   MarkChanged(record);
+  CompareData(record, now);
   if (state == v1::STAGE_STATE_FAILED) {
     FailStage(record, index, ClassifyError(stage.status.error()), stage.status.error(), now);
   } else if (state == v1::STAGE_STATE_STOPPED && stage.is_told_to_stop) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/config/best_checkpoint.h"
 #include "coordinator/job/job_machine.h"
 #include "coordinator/job/recovery.h"
 
@@ -116,10 +117,16 @@ std::optional<ReportedCheckpoint> NextCheckpoint(const JobRecord& record) {
     ReportedCheckpoint reported;
     *reported.commit.mutable_key() = record.Key(0);
     reported.commit.set_update(update);
+    const bool keeps_best = record.spec().checkpoint().keep_best();
+    const v1::Checkpoint* best = keeps_best ? BestCheckpoint(record.job()) : nullptr;
+    if (best != nullptr) *reported.commit.mutable_best() = *best;
     for (uint32_t i = 0; i < record.stages.size(); ++i) {
       const v1::CheckpointPart& of_stage = record.stages[i].parts.at(update);
       if (!of_stage.error().empty() && !reported.failed_stage) reported.failed_stage = i;
       reported.commit.mutable_files()->MergeFrom(of_stage.files());
+      if (of_stage.has_validation_loss()) {
+        reported.commit.set_validation_loss(of_stage.validation_loss());
+      }
     }
     return reported;
   }

@@ -36,12 +36,15 @@ absl::Status CheckSubmit(const v1::SubmitJobRequest& request) {
   for (const absl::Status& status :
        {CheckLength("request_id", request.request_id().size(), kMaxRequestIdBytes),
         CheckLength("spec", spec.ByteSizeLong(), kMaxSpecBytes),
-        CheckLength("data.train", spec.data().train().size(), kMaxPathBytes),
         CheckLength("data.validation", spec.data().validation().size(), kMaxPathBytes),
         CheckLength("the folder to resume from", request.resume_from().directory().size(),
                     kMaxPathBytes),
         CheckLength("checkpoint.dir", spec.checkpoint().dir().size(), kMaxPathBytes)}) {
     if (!status.ok()) return status;
+  }
+  for (const std::string& path : spec.data().train()) {
+    const absl::Status valid = CheckLength("data.train", path.size(), kMaxPathBytes);
+    if (!valid.ok()) return valid;
   }
   return ValidateSpec(spec);
 }

@@ -62,7 +62,7 @@ TEST_F(BadInput, AFileOfTokensThatCannotServeFailsItsJobNamingTheFileAndWhatIsWr
   const std::string odd = Write("odd.bin", std::string(2001, '\0'));
   EXPECT_THAT(FailureOf({"data.tokenizer=uint16", "data.validation=", "train.eval_every=0",
                          "data.train=" + odd}),
-              HasSubstr(odd + " has 2001 bytes; expected an even number"));
+              HasSubstr(odd + " has 2001 bytes; expected a multiple of 2"));
   std::string tokens(4000, '\0');
   tokens[2 * 1234 + 1] = 2;  // the token 512
   const std::string beyond = Write("beyond.bin", tokens);
@@ -132,6 +132,30 @@ TEST_F(BadInput, AFullDiskFailsTheJobAndLeavesNoCheckpointThatLooksComplete) {
   EXPECT_EQ(manifests, 0);
   // Lazily: a worker may be about to close its last file.
   EXPECT_EQ(umount2(disk.c_str(), MNT_DETACH), 0);
+}
+
+// Paths are as each worker sees them: one of the two finds another file there.
+TEST(OtherData, WorkersThatSeeOtherDataEndTheJobBeforeItLearnsNonsense) {
+  const TestFolder here;
+  const TestFolder there;
+  here.Write("train.txt", SomeText(20000));
+  there.Write("train.txt", SomeText(30000));
+  LocalCluster cluster({.workers = 2, .place = [&](const std::string& name) {
+                          Place place;
+                          const TestFolder& folder = name == "w1" ? there : here;
+                          place.launcher = {"/usr/bin/env", "-C", folder.path()};
+                          return place;
+                        }});
+  const std::string id = cluster.Submit(WriteRealJob(cluster.folder()),
+                                        {"data.train=train.txt", "train.eval_every=0"});
+  const v1::Job job = cluster.AwaitState(id, v1::JOB_STATE_FAILED);
+  EXPECT_THAT(job.reason(),
+              testing::MatchesRegex(
+                  "stage 1 on worker w. failed: FAILED_PRECONDITION: it reads other tokens than "
+                  "the first stage, of data.train: [23]0000 tokens in 1 file, where stage 0 on "
+                  "worker w. reads [23]0000 tokens in 1 file; expected the same files on every "
+                  "worker.*"));
+  EXPECT_EQ(job.generation(), 1);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Checkpoints on a disk that has no room.
+// Which checkpoints are kept, and checkpoints on a disk that has no room.
 
 #include <errno.h>
 #include <gmock/gmock.h>
@@ -56,7 +56,8 @@ TEST(Checkpoints, AFullDiskCostsTheCheckpointNotTheJobWhichWritesTheNextWhenTher
   const std::string id =
       cluster.Submit(WriteRealJob(cluster.folder()),
                      {absl::StrCat("checkpoint.dir=", disk.checkpoints()), "checkpoint.every=50",
-                      "checkpoint.keep=1", "checkpoint.cut=running", "train.updates=1000000"});
+                      "checkpoint.keep=1", "checkpoint.keep_best=false", "checkpoint.cut=running",
+                      "train.updates=1000000"});
   cluster.Await(id, [](const v1::Job& job) { return !job.checkpoint().empty(); });
   const auto has_failed = [&] {
     const std::vector<std::string> events = cluster.EventTypes(id);
@@ -90,6 +91,38 @@ TEST(Checkpoints, AFullDiskCostsTheCheckpointNotTheJobWhichWritesTheNextWhenTher
     if (entry.path() <= last.checkpoint()) ++left;
   }
   EXPECT_LE(left, 2u) << "keep 1, and the one before";
+}
+
+// The learning rate rises until training is lost, so that the best is not the newest.
+TEST(Checkpoints, TheOneWithTheLeastValidationLossIsKeptAndCanBeUsed) {
+  LocalCluster cluster({.workers = 2});
+  const std::string id =
+      cluster.Submit(WriteRealJob(cluster.folder()),
+                     {absl::StrCat("checkpoint.dir=", cluster.folder().path(), "/checkpoints"),
+                      "checkpoint.every=5", "checkpoint.keep=1", "train.eval_every=5",
+                      "train.updates=60", "optimizer.lr=3", "optimizer.warmup_updates=60"});
+  const std::vector<v1::MetricPoint> points = cluster.AwaitCompletion(id);
+  const v1::MetricPoint* best = nullptr;
+  for (const v1::MetricPoint& point : points) {
+    if (!point.has_validation_loss() || point.update() == 0) continue;
+    if (best == nullptr || point.validation_loss() <= best->validation_loss()) best = &point;
+  }
+  ASSERT_NE(best, nullptr);
+  ASSERT_LT(best->update(), 55u) << "the newest is the best, or one that is kept in any case";
+  const v1::Job job = cluster.Get(id);
+  ASSERT_EQ(job.checkpoints_size(), 2);
+  EXPECT_EQ(job.checkpoints(0).update(), best->update());
+  EXPECT_EQ(job.checkpoints(0).validation_loss(), best->validation_loss());
+  EXPECT_EQ(job.checkpoints(1).update(), 60);
+  EXPECT_THAT(cluster.Pacictl({"checkpoints", id}).out, testing::ContainsRegex("best [0-9]"));
+  const auto generated =
+      cluster.PacictlJson({"generate", id, "--best", "--max-tokens", "5", "--prompt", "and"});
+  EXPECT_EQ(generated["checkpoint"], job.checkpoints(0).directory());
+  const std::string next =
+      cluster.PacictlJson({"submit", cluster.folder().path() + "/real.yaml", "--set",
+                           "train.updates=70", "--resume-from", id + "@best"})["id"];
+  cluster.AwaitCompletion(next);
+  EXPECT_EQ(cluster.Get(next).resumed_from().directory(), job.checkpoints(0).directory());
 }
 
 }  // namespace

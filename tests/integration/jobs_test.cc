@@ -129,5 +129,18 @@ TEST(Leaving, ASecondSigtermEndsAWorkerAtOnceAndTheJobSaysWhy) {
               AllOf(HasSubstr("stage 1 on worker w1"), HasSubstr("was sent SIGTERM")));
 }
 
+TEST(Jobs, TrainOnSeveralPathsByTheirWeights) {
+  LocalCluster cluster({.workers = 2});
+  const std::string job_file = WriteRealJob(cluster.folder());
+  const std::string other = cluster.folder().Write("other.txt", std::string(5000, 'z'));
+  const std::string train = cluster.folder().path() + "/train.txt";
+  const std::string id = cluster.Submit(
+      job_file, {absl::StrCat("data.train=[", train, ",", other, "]"), "data.weights=[2,1]"});
+  cluster.AwaitCompletion(id);
+  const v1::Job job = cluster.Get(id);
+  EXPECT_EQ(job.stages(0).training_data().files(), 2u);
+  EXPECT_EQ(job.stages(0).training_data().tokens(), 25000u);
+}
+
 }  // namespace
 }  // namespace paci

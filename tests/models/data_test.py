@@ -87,6 +87,20 @@ def check_errors(work: pathlib.Path, text: pathlib.Path) -> None:
     print("ok: errors name what is wrong")
 
 
+def check_large_vocabulary(work: pathlib.Path) -> None:
+    words = {f"w{i}": i for i in range(70000)}
+    tokenizer = Tokenizer(models.WordLevel(words))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(work / "large.json"))
+    ids = [0, 65535, 65536, 69999]
+    (work / "words.txt").write_text(" ".join(f"w{i}" for i in ids))
+    output = subprocess.run(command("encode", "--tokenizer", work / "large.json", "--out", work / "large", "--quiet",
+                                    work / "words.txt"), check=True, capture_output=True, text=True).stdout
+    assert "large.train.bin: 4 tokens; data.tokenizer: uint32; model.vocabulary: 70000" in output, output
+    assert (work / "large.train.bin").read_bytes() == b"".join(i.to_bytes(4, "little") for i in ids)
+    print("ok: more than 65,536 tokens have ids of 32 bits")
+
+
 def check_job(work: pathlib.Path) -> None:
     file = work / "job.yaml"
     file.write_text(f"""
@@ -119,6 +133,7 @@ def main() -> None:
         make_tokenizer(work / "tokenizer.json", texts[1])
         check_files(work, texts)
         check_errors(work, texts[1])
+        check_large_vocabulary(work)
         check_job(work)
 
 

@@ -25,6 +25,9 @@ LLAMA = {"vocab_size": VOCABULARY, "hidden_size": 64, "intermediate_size": 160, 
 CONFIGS = {
     "gpt2": transformers.GPT2Config(vocab_size=VOCABULARY, n_positions=CONTEXT, n_embd=64, n_layer=3, n_head=4),
     "llama": transformers.LlamaConfig(**LLAMA),
+    "llama-scaled": transformers.LlamaConfig(**LLAMA, rope_scaling={
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32}),
     "llama-grouped": transformers.LlamaConfig(**LLAMA, num_key_value_heads=2, tie_word_embeddings=True),
 }
 

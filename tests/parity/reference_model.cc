@@ -95,12 +95,26 @@ class ReferenceModel {
   Tensor Turned(const Tensor& x) const {
     const int64_t half = x.size(2) / 2;
     const Tensor positions = torch::arange(x.size(1), torch::kDouble);
-    const Tensor rates =
+    Tensor rates =
         torch::exp(-std::log(model_.rope_theta()) * torch::arange(half, torch::kDouble) / half);
+    for (int64_t i = 0; i < half; ++i) rates[i] = Scaled(rates[i].item<double>());
     const Tensor angles = torch::outer(positions, rates);
     const Tensor turn = torch::polar(torch::ones_like(angles), angles).to(torch::kComplexFloat);
     const Tensor turned = torch::complex(x.slice(2, 0, half), x.slice(2, half, 2 * half)) * turn;
     return torch::cat({torch::real(turned), torch::imag(turned)}, 2);
+  }
+
+  // As the description of Llama 3.1 has it, by wavelengths.
+  double Scaled(double rate) const {
+    const double factor = model_.rope_factor();
+    if (factor <= 1) return rate;
+    const double wavelength = 2 * M_PI / rate;
+    const double length = model_.rope_original_context();
+    const double low = model_.rope_low_frequency(), high = model_.rope_high_frequency();
+    if (wavelength < length / high) return rate;
+    if (wavelength > length / low) return rate / factor;
+    const double smooth = (length / wavelength - low) / (high - low);
+    return (1 - smooth) * rate / factor + smooth * rate;
   }
 
   // The value that `layer` has with the forward's weights, the derivative that it has with the

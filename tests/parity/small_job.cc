@@ -54,7 +54,7 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
   spec.mutable_model()->set_heads(2);
   spec.mutable_model()->set_context(12);
   spec.mutable_model()->set_vocabulary(256);
-  spec.mutable_data()->set_train(data.train());
+  spec.mutable_data()->add_train(data.train());
   spec.mutable_data()->set_validation(data.validation());
   spec.mutable_data()->set_tokenizer(v1::TOKENIZER_BYTES);
   spec.mutable_pipeline()->set_schedule(schedule);
@@ -93,6 +93,11 @@ void MakeLlama(v1::JobSpec& spec) {
   model.set_kv_heads(2);
   model.set_ffn_hidden(3 * model.hidden());
   model.set_rope_theta(500);
+  // Of the rates of a head, some turn more often over 16 tokens than they would, some less.
+  model.set_rope_factor(4);
+  model.set_rope_low_frequency(0.1);
+  model.set_rope_high_frequency(1.5);
+  model.set_rope_original_context(16);
   model.set_norm_epsilon(1e-4);
 }
 

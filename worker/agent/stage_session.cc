@@ -121,7 +121,7 @@ absl::Status StageSession::Build(const Schedule& schedule) {
   inherited_ = {};
   if (!compute.ok()) return compute.status();
   compute_ = *std::move(compute);
-  monitor_.OnBuilt(compute_->parameter_count());
+  monitor_.OnBuilt(compute_->parameter_count(), compute_->data());
   return compute_->Prepare(StageLoop::SlotCount(schedule), StageLoop::ReturnCount());
 }
 

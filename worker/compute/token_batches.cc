@@ -14,6 +14,11 @@ TokenBatches::TokenBatches(const v1::JobSpec& spec, std::unique_ptr<BatchSource>
       source_(std::move(source)),
       device_(device) {}
 
+StageCompute::Data TokenBatches::data() const {
+  if (source_ == nullptr) return {};
+  return {source_->training_data(), source_->validation_data()};
+}
+
 absl::StatusOr<at::Tensor> TokenBatches::Training(int64_t micro_batch) {
   const absl::StatusOr<absl::Span<const int64_t>> ids = source_->Training(micro_batch);
   if (!ids.ok()) return ids.status();

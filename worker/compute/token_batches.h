@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "paci/v1/job.pb.h"
 #include "worker/data/batch_source.h"
+#include "worker/stage/compute.h"
 
 namespace paci {
 
@@ -17,6 +18,8 @@ class TokenBatches {
  public:
   TokenBatches(const v1::JobSpec& spec, std::unique_ptr<BatchSource> source, at::Device device);
 
+  // What there is; nothing without a source.
+  StageCompute::Data data() const;
   absl::StatusOr<at::Tensor> Training(int64_t micro_batch);
   absl::StatusOr<at::Tensor> Validation(int64_t micro_batch);
 

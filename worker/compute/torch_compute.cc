@@ -259,6 +259,7 @@ class TorchCompute final : public StageCompute {
   }
   uint64_t peak_device_bytes() const override { return PeakBytes(device_); }
 
+  Data data() const override { return batches_.data(); }
   uint64_t policy_bytes() const override { return weights_->bytes(); }
 
   absl::Span<const float> WeightSample() override { return sample_.values(); }

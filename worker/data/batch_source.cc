@@ -13,7 +13,8 @@ absl::StatusOr<std::unique_ptr<BatchSource>> BatchSource::Open(const v1::JobSpec
   format.tokenizer = spec.data().tokenizer();
   format.context = spec.model().context();
   format.vocabulary = spec.model().vocabulary();
-  absl::StatusOr<std::unique_ptr<TokenSet>> training = TokenSet::Open(spec.data().train(), format);
+  absl::StatusOr<std::unique_ptr<TokenMix>> training =
+      TokenMix::Open(spec.data(), spec.train().seed(), format);
   if (!training.ok()) return training.status();
   std::unique_ptr<TokenSet> validation;
   if (spec.train().eval_every() > 0 && spec.train().eval_batches() > 0) {
@@ -25,11 +26,10 @@ absl::StatusOr<std::unique_ptr<BatchSource>> BatchSource::Open(const v1::JobSpec
   return absl::WrapUnique(new BatchSource(spec, *std::move(training), std::move(validation)));
 }
 
-BatchSource::BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenSet> training,
+BatchSource::BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenMix> training,
                          std::unique_ptr<TokenSet> validation)
     : training_tokens_(std::move(training)),
       validation_tokens_(std::move(validation)),
-      order_(spec.train().seed(), training_tokens_->sequences()),
       rows_(spec.pipeline().micro_batch()),
       columns_(int64_t{spec.model().context()} + 1),
       eval_batches_(spec.train().eval_batches()),
@@ -46,6 +46,17 @@ BatchSource::~BatchSource() {
     is_stopping_ = true;
   }
   thread_.join();
+}
+
+v1::TokenData BatchSource::training_data() const { return training_tokens_->Describe(); }
+
+std::optional<v1::TokenData> BatchSource::validation_data() const {
+  if (validation_tokens_ == nullptr) return std::nullopt;
+  v1::TokenData data;
+  Checksum checksum;
+  validation_tokens_->Describe(data, checksum);
+  data.set_checksum(checksum.Text());
+  return data;
 }
 
 absl::StatusOr<absl::Span<const int64_t>> BatchSource::Training(int64_t micro_batch) {
@@ -78,8 +89,8 @@ absl::StatusOr<absl::Span<const int64_t>> BatchSource::Validation(int64_t index)
 
 absl::Status BatchSource::ReadTraining(int64_t micro_batch, absl::Span<int64_t> batch) const {
   for (int64_t row = 0; row < rows_; ++row) {
-    const int64_t sequence = order_.Sequence(micro_batch * rows_ + row);
-    absl::Status read = training_tokens_->Read(sequence, batch.subspan(row * columns_, columns_));
+    absl::Status read =
+        training_tokens_->Read(micro_batch * rows_ + row, batch.subspan(row * columns_, columns_));
     if (!read.ok()) return read;
   }
   return absl::OkStatus();

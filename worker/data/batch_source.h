@@ -17,7 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "paci/v1/job.pb.h"
-#include "worker/data/sample_order.h"
+#include "worker/data/token_mix.h"
 #include "worker/data/token_set.h"
 
 namespace paci {
@@ -32,6 +32,10 @@ class BatchSource {
   static absl::StatusOr<std::unique_ptr<BatchSource>> Open(const v1::JobSpec& spec);
   ~BatchSource();
 
+  // What there is to read; nullopt: the job has no validation.
+  v1::TokenData training_data() const;
+  std::optional<v1::TokenData> validation_data() const;
+
   // Micro-batch `micro_batch` of the run, from 0; valid until the next call of Training. Any may be
   // asked for; the one after the last is ready first.
   absl::StatusOr<absl::Span<const int64_t>> Training(int64_t micro_batch);
@@ -41,18 +45,17 @@ class BatchSource {
   absl::StatusOr<absl::Span<const int64_t>> Validation(int64_t index);
 
  private:
-  BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenSet> training,
+  BatchSource(const v1::JobSpec& spec, std::unique_ptr<TokenMix> training,
               std::unique_ptr<TokenSet> validation);
 
   absl::Status ReadTraining(int64_t micro_batch, absl::Span<int64_t> batch) const;
   // The thread "paci-data": reads what is wanted into `ahead_` until the source is destroyed.
   void ReadAhead();
 
-  const std::unique_ptr<TokenSet> training_tokens_;
+  const std::unique_ptr<TokenMix> training_tokens_;
   const std::unique_ptr<TokenSet> validation_tokens_;  // null: no validation
-  const SampleOrder order_;
-  const int64_t rows_;     // sequences a micro-batch
-  const int64_t columns_;  // context + 1
+  const int64_t rows_;                                 // sequences a micro-batch
+  const int64_t columns_;                              // context + 1
   const int64_t eval_batches_;
   std::vector<int64_t> training_;    // what Training returned last
   std::vector<int64_t> validation_;  // what Validation returned last

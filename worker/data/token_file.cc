@@ -17,7 +17,16 @@
 namespace paci {
 namespace {
 
-int64_t TokenBytes(v1::Tokenizer tokenizer) { return tokenizer == v1::TOKENIZER_UINT16 ? 2 : 1; }
+int64_t TokenBytes(v1::Tokenizer tokenizer) {
+  switch (tokenizer) {
+    case v1::TOKENIZER_UINT16:
+      return 2;
+    case v1::TOKENIZER_UINT32:
+      return 4;
+    default:
+      return 1;
+  }
+}
 
 absl::Status SystemError(const std::string& path, absl::string_view expected) {
   return absl::Status(absl::ErrnoToStatusCode(errno),
@@ -31,9 +40,9 @@ absl::Status CheckSize(const std::string& path, const TokenFormat& format, int64
                                                    format.context + 1, " (context + 1)"));
   }
   if (bytes % token_bytes != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, " has ", bytes,
-        " bytes; expected an even number, because tokenizer uint16 takes two a token"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has ", bytes, " bytes; expected a multiple of ", token_bytes,
+                     ", the bytes of a token with tokenizer uint", 8 * token_bytes));
   }
   if (bytes / token_bytes < format.context + 1) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -45,11 +54,11 @@ absl::Status CheckSize(const std::string& path, const TokenFormat& format, int64
 
 // Ids are little-endian in the file, whatever this machine is.
 void Widen(const uint8_t* from, v1::Tokenizer tokenizer, absl::Span<int64_t> out) {
-  if (tokenizer != v1::TOKENIZER_UINT16) {
-    std::copy_n(from, out.size(), out.begin());
-    return;
+  const int64_t bytes = TokenBytes(tokenizer);
+  for (int64_t& id : out) {
+    id = 0;
+    for (int64_t i = 0; i < bytes; ++i) id |= int64_t{*from++} << 8 * i;
   }
-  for (size_t i = 0; i < out.size(); ++i) out[i] = from[2 * i] | from[2 * i + 1] << 8;
 }
 
 }  // namespace
@@ -91,6 +100,18 @@ TokenFile::TokenFile(std::string path, const TokenFormat& format, int fd, const 
 TokenFile::~TokenFile() {
   munmap(const_cast<void*>(map_), bytes_);
   close(fd_);
+}
+
+void TokenFile::AddSample(Checksum& checksum) const {
+  constexpr size_t kPieces = 16;
+  constexpr size_t kPieceBytes = 4096;
+  const auto bytes = absl::MakeConstSpan(static_cast<const std::byte*>(map_), bytes_);
+  checksum.Add(absl::MakeConstSpan(reinterpret_cast<const std::byte*>(&bytes_), sizeof(bytes_)));
+  if (bytes_ <= kPieces * kPieceBytes) return checksum.Add(bytes);
+  const size_t last = bytes_ - kPieceBytes;
+  for (size_t i = 0; i < kPieces; ++i) {
+    checksum.Add(bytes.subspan(last / (kPieces - 1) * i, kPieceBytes));
+  }
 }
 
 absl::Status TokenFile::Read(int64_t sequence, absl::Span<int64_t> out) const {

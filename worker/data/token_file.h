@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/checksum/checksum.h"
 #include "paci/v1/job.pb.h"
 
 namespace paci {
@@ -32,6 +33,10 @@ class TokenFile {
 
   int64_t tokens() const { return tokens_; }
   int64_t sequences() const { return (tokens_ - 1) / format_.context; }
+
+  // Adds the file's length and a sample of its bytes: its beginning, its end, and what lies evenly
+  // between.
+  void AddSample(Checksum& checksum) const;
 
   // Copies sequence `sequence` to `out`, context + 1 tokens. OUT_OF_RANGE names the position of a
   // token beyond the vocabulary; DATA_LOSS: the file has become shorter.

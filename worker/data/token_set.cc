@@ -62,6 +62,14 @@ TokenSet::TokenSet(std::vector<std::unique_ptr<TokenFile>> files) : files_(std::
   }
 }
 
+void TokenSet::Describe(v1::TokenData& data, Checksum& checksum) const {
+  data.set_files(data.files() + files_.size());
+  for (const auto& file : files_) {
+    data.set_tokens(data.tokens() + file->tokens());
+    file->AddSample(checksum);
+  }
+}
+
 absl::Status TokenSet::Read(int64_t sequence, absl::Span<int64_t> out) const {
   const auto file = std::upper_bound(ends_.begin(), ends_.end(), sequence) - ends_.begin();
   return files_[file]->Read(sequence - (file == 0 ? 0 : ends_[file - 1]), out);

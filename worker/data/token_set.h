@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/checksum/checksum.h"
+#include "paci/v1/job.pb.h"
 #include "worker/data/token_file.h"
 
 namespace paci {
@@ -23,6 +25,9 @@ class TokenSet {
                                                         const TokenFormat& format);
 
   int64_t sequences() const { return ends_.back(); }
+  // Adds what the set is to `data`: two workers whose sets differ in the length of a file, or
+  // anywhere in a sample of about 64 KiB of each, have different checksums.
+  void Describe(v1::TokenData& data, Checksum& checksum) const;
   // As TokenFile::Read.
   absl::Status Read(int64_t sequence, absl::Span<int64_t> out) const;
 

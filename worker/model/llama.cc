@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
+#include <numbers>
 
 #include "absl/strings/str_cat.h"
 #include "common/config/model_shape.h"
@@ -35,10 +35,10 @@ struct Linear {
 };
 
 // Rotary positions (Su et al., arXiv 2104.09864): at position t the pair (x_i, x_{i + width / 2})
-// is turned by t theta^(-2 i / width).
+// is turned by t theta^(-2 i / width), or by what Llama 3.1 makes of that rate.
 class Rotation {
  public:
-  Rotation(int64_t width, double theta) : width_(width), theta_(theta) {}
+  Rotation(int64_t width, const v1::ModelSpec& model) : width_(width), model_(model) {}
 
   // Of x [micro_batch, heads, length, width]; the same type.
   at::Tensor operator()(const at::Tensor& x) {
@@ -54,15 +54,27 @@ class Rotation {
   void Prepare(const at::Tensor& x) {
     if (cosine_.defined() && cosine_.size(0) >= x.size(2) && cosine_.dtype() == x.dtype()) return;
     const at::TensorOptions options = at::TensorOptions().device(x.device()).dtype(at::kFloat);
-    const at::Tensor exponents = at::arange(0, width_, 2, options) / static_cast<double>(width_);
-    const at::Tensor rates = 1 / at::pow(theta_, exponents);
-    const at::Tensor angles = at::outer(at::arange(x.size(2), options), rates).repeat({1, 2});
+    const at::Tensor angles =
+        at::outer(at::arange(x.size(2), options), Rates(options)).repeat({1, 2});
     cosine_ = angles.cos().to(x.scalar_type());
     sine_ = angles.sin().to(x.scalar_type());
   }
 
+  // [width / 2], in radians a position.
+  at::Tensor Rates(const at::TensorOptions& options) const {
+    const at::Tensor exponents = at::arange(0, width_, 2, options) / static_cast<double>(width_);
+    const at::Tensor rates = 1 / at::pow(RopeTheta(model_), exponents);
+    if (!ScalesRope(model_)) return rates;
+    const double low = model_.rope_low_frequency();
+    const double high = model_.rope_high_frequency();
+    const at::Tensor turns = rates * (model_.rope_original_context() / (2 * std::numbers::pi));
+    // 0 below the low frequency, 1 above the high one.
+    const at::Tensor share = ((turns - low) / (high - low)).clamp(0, 1);
+    return rates * (share + (1 - share) / model_.rope_factor());
+  }
+
   const int64_t width_;
-  const double theta_;
+  const v1::ModelSpec model_;
   at::Tensor cosine_;
   at::Tensor sine_;
 };
@@ -92,7 +104,7 @@ class Block final : public ModelUnit {
         kv_heads_(KvHeads(model)),
         width_(model.hidden() / model.heads()),
         dropout_(model.dropout()),
-        rotation_(width_, RopeTheta(model)),
+        rotation_(width_, model),
         make_(&parameters_, absl::StrCat("model.layers.", unit - 1, "."), seed, unit),
         norm_1_(make_, "input_layernorm", model),
         query_(make_, "self_attn.q_proj", model.hidden(), heads_ * width_),

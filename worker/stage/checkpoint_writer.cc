@@ -26,13 +26,13 @@ uint64_t BytesOf(const v1::CheckpointPart& part) {
 
 }  // namespace
 
-absl::Status CheckpointWriter::Begin(int64_t update) {
+absl::Status CheckpointWriter::Begin(int64_t update, std::optional<double> validation_loss) {
   const Clock::time_point due = Clock::now();
   Await();
   const Clock::time_point begun = Clock::now();
   if (absl::Status copied = compute_->Snapshot(update); !copied.ok()) return copied;
   const Stall stall = {SecondsBetween(due, begun), SecondsBetween(begun, Clock::now())};
-  thread_ = std::thread([this, update, stall] { Write(update, stall); });
+  thread_ = std::thread([=, this] { Write(update, validation_loss, stall); });
   pthread_setname_np(thread_.native_handle(), "paci-checkpoint");
   return absl::OkStatus();
 }
@@ -41,7 +41,8 @@ void CheckpointWriter::Await() {
   if (thread_.joinable()) thread_.join();
 }
 
-void CheckpointWriter::Write(int64_t update, const Stall& stall) {
+void CheckpointWriter::Write(int64_t update, std::optional<double> validation_loss,
+                             const Stall& stall) {
   const Clock::time_point begun = Clock::now();
   absl::StatusOr<v1::CheckpointPart> part = compute_->WriteSnapshot(monitor_->settled_update());
   if (part.ok()) {
@@ -58,6 +59,7 @@ void CheckpointWriter::Write(int64_t update, const Stall& stall) {
     part->set_error(error);
   }
   part->set_update(update);
+  if (validation_loss) part->set_validation_loss(*validation_loss);
   monitor_->OnCheckpoint(*std::move(part));
 }
 

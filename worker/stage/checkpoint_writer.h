@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <thread>
 
 #include "absl/status/status.h"
@@ -23,8 +24,8 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   // Copies the stage as it is after `update` updates, once the write before has ended, and begins
-  // to write the copy. An error is of the copy.
-  absl::Status Begin(int64_t update);
+  // to write the copy. Its part says `validation_loss`, if there is one. An error is of the copy.
+  absl::Status Begin(int64_t update, std::optional<double> validation_loss);
   // Blocks until no write is under way.
   void Await();
 
@@ -34,7 +35,7 @@ class CheckpointWriter {
     double wait_seconds;
     double copy_seconds;
   };
-  void Write(int64_t update, const Stall& stall);
+  void Write(int64_t update, std::optional<double> validation_loss, const Stall& stall);
 
   StageCompute* const compute_;
   StageMonitor* const monitor_;

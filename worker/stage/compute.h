@@ -109,6 +109,13 @@ class StageCompute {
   // The most memory that the stage has had on a device of its own; 0: it has none.
   virtual uint64_t peak_device_bytes() const { return 0; }
 
+  // The tokens that the stage reads, the first and the last one; absent: none.
+  struct Data {
+    std::optional<v1::TokenData> training;
+    std::optional<v1::TokenData> validation;
+  };
+  virtual Data data() const { return {}; }
+
   // Bytes that the weight policy holds beside the weights.
   virtual uint64_t policy_bytes() const { return 0; }
 

@@ -242,6 +242,7 @@ absl::Status StageLoop::Step(int64_t update) {
   absl::StatusOr<StageCompute::StepResult> result = compute_->Step(update);
   if (!result.ok()) return result.status();
   versions_.OnStep(compute_->WeightSample());
+  validation_loss_.reset();
   schedule_->Finish({ActionKind::kStep, update}, state_);
   monitor_->OnStep(result->learning_rate, result->gradient_norm, result->is_skipped,
                    result->poison);
@@ -270,14 +271,15 @@ absl::Status StageLoop::Evaluate(Action action) {
   const int64_t due = config.milestones.EvaluationsDue(state_.updates) * config.chunks;
   if (schedule_->is_last() && state_.evaluations == due) {
     v1::MetricPoint point = PointNow();
-    point.set_validation_loss(compute_->TakeEvaluationLoss());
+    validation_loss_ = compute_->TakeEvaluationLoss();
+    point.set_validation_loss(*validation_loss_);
     monitor_->OnPoint(std::move(point));
   }
   return absl::OkStatus();
 }
 
 absl::Status StageLoop::Checkpoint() {
-  const absl::Status begun = checkpoints_.Begin(state_.updates);
+  const absl::Status begun = checkpoints_.Begin(state_.updates, validation_loss_);
   schedule_->Finish({ActionKind::kCheckpoint, state_.checkpoints}, state_);
   return begun;
 }

@@ -127,6 +127,7 @@ class StageLoop {
   int64_t outputs_queued_ = 0;
   int64_t gradients_queued_ = 0;
   VersionTracker versions_;
+  std::optional<double> validation_loss_;  // last stage: of the weights as they are
   CheckpointWriter checkpoints_;
   const std::unique_ptr<Replicator> replicator_;
   std::chrono::steady_clock::time_point started_;

@@ -56,9 +56,11 @@ void AddSeconds(v1::ActivitySeconds& seconds, Activity activity, double elapsed)
 
 StageMonitor::StageMonitor(v1::StageStatus initial) : status_(std::move(initial)) {}
 
-void StageMonitor::OnBuilt(uint64_t parameters) {
+void StageMonitor::OnBuilt(uint64_t parameters, const StageCompute::Data& data) {
   absl::MutexLock lock(&mutex_);
   status_.set_parameters(parameters);
+  if (data.training) *status_.mutable_training_data() = *data.training;
+  if (data.validation) *status_.mutable_validation_data() = *data.validation;
 }
 
 void StageMonitor::OnState(v1::StageState state, const std::string& error) {

@@ -14,6 +14,7 @@
 #include "common/schedule/schedule.h"
 #include "paci/v1/worker.pb.h"
 #include "worker/stage/activity.h"
+#include "worker/stage/compute.h"
 #include "worker/stage/span_recorder.h"
 #include "worker/stage/version_tracker.h"
 
@@ -26,7 +27,7 @@ class StageMonitor {
   explicit StageMonitor(v1::StageStatus initial);
 
   // From the stage's thread.
-  void OnBuilt(uint64_t parameters);
+  void OnBuilt(uint64_t parameters, const StageCompute::Data& data);
   void OnState(v1::StageState state, const std::string& error = "");
   void OnProgress(const StageState& state, bool is_held);
   void OnActivity(Activity activity, absl::Duration elapsed);

@@ -177,6 +177,27 @@ TEST_F(CheckpointTest, KeepsTheNewestCompleteOnesAndNoOlderIncompleteOne) {
       << "nobody may know of the newest yet";
 }
 
+TEST_F(CheckpointTest, TheBestStaysHoweverOldUntilAnotherIs) {
+  const auto commit = [this](uint64_t update, const CheckpointName& best) {
+    const auto part = checkpoint_.Write(update);
+    ASSERT_TRUE(part.ok()) << part.status();
+    v1::CommitCheckpoint command = checkpoint_.Command(update, *part);
+    command.mutable_best()->set_update(best.update);
+    command.mutable_best()->set_generation(best.generation);
+    ASSERT_EQ(CommitManifest(checkpoint_.spec(), command), absl::OkStatus());
+  };
+  checkpoint_.spec().mutable_checkpoint()->set_keep(1);
+  ASSERT_EQ(checkpoint_.WriteAndCommit(10), absl::OkStatus());
+  for (const uint64_t update : {20, 30, 40}) commit(update, {10, 1});
+  EXPECT_THAT(NamesIn(JobFolder()),
+              ElementsAre("update-00000010.g1", "update-00000030.g1", "update-00000040.g1"));
+  EXPECT_EQ(VerifyCheckpoint(checkpoint_.Directory(10)), absl::OkStatus());
+  commit(50, {40, 1});  // the best is among the newest: it counts as one of them
+  EXPECT_THAT(NamesIn(JobFolder()), ElementsAre("update-00000040.g1", "update-00000050.g1"));
+  commit(60, {40, 2});  // of another generation: not there
+  EXPECT_THAT(NamesIn(JobFolder()), ElementsAre("update-00000050.g1", "update-00000060.g1"));
+}
+
 // A job may be begun anew beside what an earlier one of its name has left.
 TEST_F(CheckpointTest, LaterUpdatesAndWhatIsNoCheckpointStay) {
   ASSERT_EQ(checkpoint_.WriteAndCommit(100), absl::OkStatus());

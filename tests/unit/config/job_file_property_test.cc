@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/config/job_file.h"
 #include "common/config/job_reference.h"
@@ -105,6 +106,16 @@ void FillOptimizer(v1::OptimizerSpec* optimizer) {
   optimizer->set_clip_norm(Positive());
 }
 
+void FillTraining(v1::DataSpec* data) {
+  data->clear_train();
+  const uint32_t paths = InRange(1, 4);
+  const bool is_weighted = *rc::gen::arbitrary<bool>();
+  for (uint32_t i = 0; i < paths; ++i) {
+    data->add_train("/" + Path());
+    if (is_weighted) data->add_weights(InRange(1, 1000));
+  }
+}
+
 v1::JobSpec AnySpec() {
   v1::JobSpec spec = ValidSpec();
   FillPipeline(&spec);
@@ -118,9 +129,12 @@ v1::JobSpec AnySpec() {
   spec.mutable_model()->set_hidden(heads * 2 * InRange(1, 33));
   spec.mutable_model()->set_ffn_hidden(InRange(1, 1000));
   spec.mutable_model()->set_rope_theta(Positive());
+  spec.mutable_model()->set_rope_factor(1 + Positive());
+  spec.mutable_model()->set_rope_low_frequency(0.1 + Fraction());
+  spec.mutable_model()->set_rope_high_frequency(1 + 2 * spec.model().rope_low_frequency());
   spec.mutable_model()->set_norm_epsilon(Positive());
   spec.mutable_model()->set_dropout(Fraction());
-  spec.mutable_data()->set_train(Path());
+  FillTraining(spec.mutable_data());
   spec.mutable_data()->set_validation(Path());
   spec.mutable_checkpoint()->set_dir(Path());
   spec.mutable_checkpoint()->set_every(InRange(0, 1000));
@@ -139,11 +153,11 @@ RC_GTEST_PROP(JobFileProperty, APrintedSpecParsesBackToItself, ()) {
   if (!valid.ok()) RC_FAIL(valid.ToString());
   const std::string yaml = ToYaml(spec);
   const auto back = ParseJobFile(yaml, "printed.yaml", {});
-  if (!back.ok()) RC_FAIL(back.status().ToString() + "\n" + yaml);
+  if (!back.ok()) RC_FAIL(absl::StrCat(back.status().ToString(), "\n", yaml));
   std::string difference;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&difference);
-  if (!differencer.Compare(spec, *back)) RC_FAIL(difference + "\n" + yaml);
+  if (!differencer.Compare(spec, *back)) RC_FAIL(absl::StrCat(difference, "\n", yaml));
 }
 
 // Whatever is in a file: a valid spec, or lines that name the file.

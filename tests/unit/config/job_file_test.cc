@@ -106,8 +106,33 @@ TEST(JobFile, AnOverrideReplacesTheFileAndTheLastOneCounts) {
                                 "data.train=/a=b", "train.eval_every=7"});
   EXPECT_EQ(spec.optimizer().lr(), 1e-3);
   EXPECT_THAT(spec.pipeline().partition(), ElementsAre(1, 2, 2, 1));
-  EXPECT_EQ(spec.data().train(), "/a=b");
+  EXPECT_THAT(spec.data().train(), ElementsAre("/a=b"));
   EXPECT_EQ(spec.train().eval_every(), 7u);
+}
+
+TEST(JobFile, TrainsOnOnePathOrAList) {
+  const auto paths = [](const std::string& text, const std::vector<std::string>& overrides) {
+    const v1::JobSpec spec = Parsed(text, overrides);
+    return std::vector<std::string>(spec.data().train().begin(), spec.data().train().end());
+  };
+  const std::string rest =
+      "name: a\nmodel: {layers: 1, hidden: 8, heads: 1, context: 8}\n"
+      "pipeline: {stages: 1}\ntrain: {updates: 1}\n";
+  EXPECT_THAT(paths(rest + "data: {train: /a}\n", {}), ElementsAre("/a"));
+  EXPECT_THAT(paths(rest + "data: {train: [/a, '/b, c']}\n", {}), ElementsAre("/a", "/b, c"));
+  // Brackets of a pattern are no list, unless --set has nothing else.
+  EXPECT_THAT(paths(rest + "data: {train: '[ab]'}\n", {}), ElementsAre("[ab]"));
+  EXPECT_THAT(paths(rest + "data: {train: /a}\n", {"data.train=[ab]*.bin"}),
+              ElementsAre("[ab]*.bin"));
+  EXPECT_THAT(paths(rest + "data: {train: /a}\n", {"data.train=[/a, /b]"}),
+              ElementsAre("/a", "/b"));
+  EXPECT_THAT(Error(rest + "data: {train: [/a, [/b]]}\n"),
+              HasSubstr("data.train: has an entry that is no path; expected a path of at most"));
+  EXPECT_THAT(Error(rest + "data: {train: [/a, '']}\n"), HasSubstr("has an entry that is empty"));
+  EXPECT_THAT(Error(rest + "data: {train: []}\n"), HasSubstr("data.train: is empty; expected"));
+  EXPECT_THAT(Error(rest + "data: {train: [/a, /b], weights: [1, 2, 3]}\n"),
+              HasSubstr("data.weights: [1, 2, 3] has 3 entries; expected one for each of the 2 "
+                        "paths of data.train"));
 }
 
 TEST(JobFile, AnOverrideMendsAWrongValue) {

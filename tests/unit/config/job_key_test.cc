@@ -19,7 +19,8 @@ namespace {
 using google::protobuf::FieldDescriptor;
 
 std::set<KeyType> TypesOf(const FieldDescriptor* field) {
-  if (field->is_repeated()) return {KeyType::kCounts};
+  const bool is_text = field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+  if (field->is_repeated()) return {is_text ? KeyType::kPaths : KeyType::kCounts};
   switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return {KeyType::kBool};

@@ -50,6 +50,9 @@ TEST(ValidateSpec, RefusesEveryKeyOutsideItsRange) {
       case KeyType::kCounts:
         wrong = std::vector<uint64_t>{0};
         break;
+      case KeyType::kPaths:
+        wrong = std::vector<std::string>{"/a", std::string(5000, 'x')};
+        break;
       case KeyType::kNumber:
       case KeyType::kSeconds:
         wrong = std::numeric_limits<double>::quiet_NaN();
@@ -71,7 +74,7 @@ TEST(ValidateSpec, RefusesEveryKeyOutsideItsRange) {
 
 TEST(ValidateSpec, RefusesEnumsThatAreUnsetOrUnknown) {
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) { s->mutable_data()->clear_tokenizer(); }),
-            "data.tokenizer: \"unspecified\" is not known; expected one of bytes, uint16");
+            "data.tokenizer: \"unspecified\" is not known; expected one of bytes, uint16, uint32");
   EXPECT_EQ(ErrorAfter([](v1::JobSpec* s) {
               s->mutable_pipeline()->set_order(static_cast<v1::Order>(77));
             }),

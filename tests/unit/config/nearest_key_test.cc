@@ -36,7 +36,7 @@ TEST(NearestKey, DoesNotGuessWildly) {
 }
 
 TEST(SuggestKey, ListsTheKeysWhenNoneIsNear) {
-  EXPECT_EQ(SuggestKey("data", "zzz"), "expected one of train, validation, tokenizer");
+  EXPECT_EQ(SuggestKey("data", "zzz"), "expected one of train, validation, tokenizer, weights");
   EXPECT_EQ(SuggestKey("", "zzz"),
             "expected one of name, model, data, pipeline, optimizer, train, checkpoint, emulation, "
             "recovery");

@@ -62,14 +62,14 @@ TEST_F(PathRootsTest, SaysWhereAPathLeads) {
 
 TEST_F(PathRootsTest, AllPathsOfAJobAreLookedAt) {
   v1::PrepareStage inside;
-  inside.mutable_spec()->mutable_data()->set_train(At("in/a"));
+  inside.mutable_spec()->mutable_data()->add_train(At("in/a"));
   inside.mutable_spec()->mutable_data()->set_validation(At("in/b"));
   inside.mutable_spec()->mutable_checkpoint()->set_dir(At("in/c"));
   inside.mutable_resume_from()->set_directory(At("in/d"));
   EXPECT_TRUE(CheckConfined(inside, {At("in")}).ok());
   for (int which = 0; which < 4; ++which) {
     v1::PrepareStage command = inside;
-    if (which == 0) command.mutable_spec()->mutable_data()->set_train(At("out/a"));
+    if (which == 0) command.mutable_spec()->mutable_data()->add_train(At("out/a"));
     if (which == 1) command.mutable_spec()->mutable_data()->set_validation(At("out/a"));
     if (which == 2) command.mutable_spec()->mutable_checkpoint()->set_dir(At("out"));
     if (which == 3) command.mutable_resume_from()->set_directory(At("out"));

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/config/best_checkpoint.h"
 #include "coordinator/job/event_types.h"
 #include "tests/unit/coordinator/script_command.h"
 #include "tests/unit/coordinator/script_status.h"
@@ -131,7 +132,14 @@ void ControllerScript::DoForUser(const Words& words) {
   ASSERT_EQ(verb, "show");
   const absl::StatusOr<v1::Job> job = controller_->Get(words[1]);
   ShowStatus(job.status());
-  if (job.ok()) Line(absl::StrCat(Summary(*job), ": ", job->reason()));
+  if (!job.ok()) return;
+  Line(absl::StrCat(Summary(*job), ": ", job->reason()));
+  for (const v1::Checkpoint& kept : job->checkpoints()) {
+    if (!kept.has_validation_loss()) continue;
+    const bool is_best = &kept == BestCheckpoint(*job);
+    Line(absl::StrCat("keeps update ", kept.update(), ", validation ", kept.validation_loss(),
+                      is_best ? ", the best" : ""));
+  }
 }
 
 void ControllerScript::Submit(const Words& words) {
@@ -141,6 +149,8 @@ void ControllerScript::Submit(const Words& words) {
   v1::JobSpec& spec = *request.mutable_spec();
   spec.mutable_checkpoint()->set_dir(Get(words, "dir"));
   spec.mutable_checkpoint()->set_every(GetNumber(words, "every", 0));
+  spec.mutable_checkpoint()->set_keep(GetNumber(words, "keep", spec.checkpoint().keep()));
+  spec.mutable_checkpoint()->set_keep_best(Has(words, "best"));
   spec.mutable_recovery()->set_max_restarts(GetNumber(words, "restarts", 0));
   spec.mutable_recovery()->set_min_stages(GetNumber(words, "min_stages", 0));
   spec.mutable_recovery()->set_replacement_seconds(
@@ -175,6 +185,7 @@ void ControllerScript::Generate(const Words& words) {
   request.set_max_tokens(GetNumber(words, "tokens", 10));
   request.set_temperature(std::stod(Get(words, "temperature", "1")));
   request.set_top_p(std::stod(Get(words, "top_p", "0")));
+  request.set_from_best(Has(words, "best"));
   if (words.size() > 2 && absl::StartsWith(words[2], "id=")) {
     request.add_prompt_tokens(GetNumber(words, "id", 0));
   }
@@ -260,6 +271,8 @@ void ControllerScript::Report(const Words& words) {
     reported.set_update(part);
     reported.set_error(absl::StrReplaceAll(Get(words, "part_error"), {{"_", " "}}));
     if (reported.error().empty()) reported.add_files()->set_path(words[1] + ".safetensors");
+    const std::string loss = Get(words, "validation");
+    if (!loss.empty()) reported.set_validation_loss(std::stod(loss));
   }
   v1::WorkerMessage message;
   *message.mutable_report() = report;

@@ -63,6 +63,22 @@ TEST(Failure, ManyLostWorkersDoNotMakeASentenceOfPages) {
   EXPECT_NE(sentence.find("996 other stages"), std::string::npos) << sentence;
 }
 
+TEST(CutText, IsDoneToAllThatAWorkerSaysOfItsStage) {
+  const std::string text(3 * kMaxTextBytes, 'x');
+  v1::StageStatus status;
+  CutTexts(status);
+  EXPECT_FALSE(status.has_training_data());
+  status.set_error(text);
+  status.set_poison(text);
+  status.mutable_training_data()->set_checksum(text);
+  status.mutable_validation_data()->set_checksum(text);
+  CutTexts(status);
+  for (const std::string& cut : {status.error(), status.poison(), status.training_data().checksum(),
+                                 status.validation_data().checksum()}) {
+    EXPECT_EQ(cut.size(), kMaxTextBytes);
+  }
+}
+
 TEST(CutText, KeepsWholeCharacters) {
   EXPECT_EQ(CutText("short"), "short");
   EXPECT_EQ(CutText(std::string(kMaxTextBytes, 'x')), std::string(kMaxTextBytes, 'x'));

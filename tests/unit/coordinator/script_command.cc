@@ -61,7 +61,11 @@ std::string DescribeForScript(const v1::Command& command) {
     case v1::Command::kCommitCheckpoint:
       return absl::StrCat(" ", Short(command.commit_checkpoint().key()), " of update ",
                           command.commit_checkpoint().update(), ", ",
-                          command.commit_checkpoint().files_size(), " files");
+                          command.commit_checkpoint().files_size(), " files",
+                          command.commit_checkpoint().has_best()
+                              ? absl::StrCat(", and keep that of update ",
+                                             command.commit_checkpoint().best().update())
+                              : "");
     case v1::Command::kGenerateText:
       return absl::StrCat(" from ", command.generate_text().checkpoint());
     case v1::Command::kTraceStage:

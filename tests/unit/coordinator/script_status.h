@@ -12,7 +12,7 @@ namespace paci {
 
 // Where a stage stands, in the words of a script; what is not said stays as it was:
 //   [passes=FORWARDS/BACKWARDS] [now=KIND/INDEX/SECONDS or KIND/INDEX/SECONDS/CHUNK]
-//   [row=SKIPPED_IN_A_ROW] [poison=SENTENCE]
+//   [row=SKIPPED_IN_A_ROW] [poison=SENTENCE] [data=FILES/TOKENS/CHECKSUM] [validates=the same]
 // KIND is a SpanKind without its prefix. `get`: the value of a key; empty: it is not there.
 inline void SetStanding(const std::function<std::string(const std::string&)>& get,
                         v1::StageStatus& status) {
@@ -35,6 +35,15 @@ inline void SetStanding(const std::function<std::string(const std::string&)>& ge
   if (const std::string row = get("row"); !row.empty()) {
     status.set_skipped_in_a_row(std::stoul(row));
   }
+  const auto set_data = [&](const char* key, v1::TokenData* (v1::StageStatus::*data)()) {
+    const std::vector<std::string> parts = absl::StrSplit(get(key), '/');
+    if (parts.size() != 3) return;
+    (status.*data)()->set_files(std::stoul(parts[0]));
+    (status.*data)()->set_tokens(std::stoul(parts[1]));
+    (status.*data)()->set_checksum(parts[2]);
+  };
+  set_data("data", &v1::StageStatus::mutable_training_data);
+  set_data("validates", &v1::StageStatus::mutable_validation_data);
   if (const std::string poison = get("poison"); !poison.empty()) status.set_poison(poison);
 }
 

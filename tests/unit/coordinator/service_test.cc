@@ -87,9 +87,9 @@ TEST_F(ServiceTest, FieldsWithoutMeasureAreRefused) {
   EXPECT_THAT(TrySubmit(request).error_message(),
               HasSubstr("request_id has 65 bytes; expected at most 64"));
   request.clear_request_id();
-  request.mutable_spec()->mutable_data()->set_train(std::string(5000, 'x'));
+  request.mutable_spec()->mutable_data()->set_train(0, std::string(5000, 'x'));
   EXPECT_THAT(TrySubmit(request).error_message(), HasSubstr("data.train has 5000 bytes"));
-  request.mutable_spec()->mutable_data()->set_train(std::string(1 << 20, 'x'));
+  request.mutable_spec()->mutable_data()->set_train(0, std::string(1 << 20, 'x'));
   EXPECT_THAT(TrySubmit(request).error_message(), HasSubstr("spec has"));
 
   v1::GenerateRequest generate;

@@ -23,7 +23,7 @@ class BatchSourceTest : public ::testing::Test {
     std::iota(training.begin(), training.end(), 0);
     std::string validation(11, '\0');
     std::iota(validation.begin(), validation.end(), 100);
-    spec_.mutable_data()->set_train(folder_.Write("train", training));
+    spec_.mutable_data()->add_train(folder_.Write("train", training));
     spec_.mutable_data()->set_validation(folder_.Write("validation", validation));
     spec_.mutable_data()->set_tokenizer(v1::TOKENIZER_BYTES);
     spec_.mutable_model()->set_context(4);
@@ -126,7 +126,7 @@ TEST_F(BatchSourceTest, AMissingFileIsAnErrorOfOpen) {
   spec_.mutable_data()->set_validation("/nowhere/validation");
   EXPECT_THAT(std::string(BatchSource::Open(spec_).status().message()),
               HasSubstr("/nowhere/validation cannot be read"));
-  spec_.mutable_data()->set_train("/nowhere/train");
+  spec_.mutable_data()->set_train(0, "/nowhere/train");
   EXPECT_THAT(std::string(BatchSource::Open(spec_).status().message()),
               HasSubstr("/nowhere/train cannot be read"));
 }
@@ -142,7 +142,7 @@ TEST_F(BatchSourceTest, ABadTokenIsAnErrorOfItsMicroBatchOnly) {
     if (batch.ok()) continue;
     ++errors;
     EXPECT_EQ(batch.status().message(),
-              "token 36 of " + spec_.data().train() +
+              "token 36 of " + spec_.data().train(0) +
                   " is 36; expected ids below model.vocabulary, which is 36");
     EXPECT_EQ(source->Training(k).status(), batch.status());
   }

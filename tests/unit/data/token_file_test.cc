@@ -59,6 +59,22 @@ TEST(TokenFile, Uint16IsLittleEndian) {
   EXPECT_THAT(Sequence(**file, 0), ElementsAre(0, 256, 65535, 50256));
 }
 
+TEST(TokenFile, IdsOf32BitsAreWhole) {
+  TestFolder folder;
+  const std::string bytes = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, '\xff', '\xff', '\xff', 0};
+  const auto file =
+      TokenFile::Open(folder.Write("t.bin", bytes), Format(v1::TOKENIZER_UINT32, 3, 1 << 24));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(Sequence(**file, 0), ElementsAre(1, 256, 65536, 16777215));
+  // Beyond 2^31 it is beyond every vocabulary, and not below 0.
+  const auto beyond = TokenFile::Open(folder.Write("u.bin", std::string(16, '\xff')),
+                                      Format(v1::TOKENIZER_UINT32, 3, 1 << 24));
+  ASSERT_TRUE(beyond.ok()) << beyond.status();
+  std::vector<int64_t> tokens(4);
+  EXPECT_THAT(std::string((*beyond)->Read(0, absl::MakeSpan(tokens)).message()),
+              HasSubstr("is 4294967295; expected ids below"));
+}
+
 TEST(TokenFile, ErrorsNameTheFileAndWhatWouldBeRight) {
   TestFolder folder;
   const std::string& dir = folder.path();
@@ -83,8 +99,13 @@ TEST(TokenFile, ErrorsNameTheFileAndWhatWouldBeRight) {
                 "(context + 1)");
   EXPECT_EQ(ErrorOf(folder.Write("odd.bin", "123456789"), kUint16),
             dir +
-                "/odd.bin has 9 bytes; expected an even number, because tokenizer uint16 takes "
-                "two a token");
+                "/odd.bin has 9 bytes; expected a multiple of 2, the bytes of a token with "
+                "tokenizer uint16");
+  EXPECT_EQ(ErrorOf(folder.Write("odd.bin", std::string(18, 'a')),
+                    Format(v1::TOKENIZER_UINT32, 3, 65536)),
+            dir +
+                "/odd.bin has 18 bytes; expected a multiple of 4, the bytes of a token with "
+                "tokenizer uint32");
 }
 
 TEST(TokenFile, AnUnreadableFileSaysSo) {

@@ -52,6 +52,48 @@ TEST(TokenSet, ShardsFollowEachOtherByNameAndNoSequenceGoesOverAnEnd) {
   EXPECT_THAT(Sequences(**some), ElementsAre("abcd", "defg", "ABCD", "DEFG", "GHIJ"));
 }
 
+std::string ChecksumOf(const std::string& path) {
+  const auto set = TokenSet::Open(path, Context3());
+  EXPECT_TRUE(set.ok()) << set.status();
+  v1::TokenData data;
+  Checksum checksum;
+  (*set)->Describe(data, checksum);
+  return checksum.Text();
+}
+
+TEST(TokenSet, EqualFilesHaveEqualChecksumsWhateverTheirNames) {
+  TestFolder here;
+  TestFolder there;
+  here.Write("a.bin", "abcdefgh");
+  here.Write("b.bin", "ijkl");
+  there.Write("1", "abcdefgh");
+  there.Write("2", "ijkl");
+  const std::string checksum = ChecksumOf(here.path() + "/*");
+  EXPECT_EQ(ChecksumOf(there.path() + "/*"), checksum);
+  there.Write("2", "ijkm");
+  EXPECT_NE(ChecksumOf(there.path() + "/*"), checksum);
+  there.Write("2", "ijkl");
+  there.Write("3", "mnop");
+  EXPECT_NE(ChecksumOf(there.path() + "/*"), checksum);
+  std::filesystem::remove(there.path() + "/3");
+  EXPECT_EQ(ChecksumOf(there.path() + "/*"), checksum);
+  std::filesystem::rename(there.path() + "/1", there.path() + "/3");  // another order
+  EXPECT_NE(ChecksumOf(there.path() + "/*"), checksum);
+}
+
+TEST(TokenSet, OfALargeFileBeginningEndAndLengthAreInTheChecksum) {
+  TestFolder folder;
+  const std::string text(1 << 20, 'a');
+  const std::string checksum = ChecksumOf(folder.Write("t", text));
+  for (const size_t at : {size_t{0}, text.size() / 15 * 7, text.size() - 1}) {
+    std::string other = text;
+    other[at] = 'b';
+    EXPECT_NE(ChecksumOf(folder.Write("t", other)), checksum) << at;
+  }
+  EXPECT_NE(ChecksumOf(folder.Write("t", text + "a")), checksum);
+  EXPECT_EQ(ChecksumOf(folder.Write("t", text)), checksum);
+}
+
 TEST(TokenSet, ErrorsNameWhatIsWrong) {
   TestFolder folder;
   const auto error = [](const std::string& path) {

@@ -61,6 +61,26 @@ TEST(ConfigJson, TakesRotationsWhereNewerVersionsPutThem) {
   EXPECT_EQ(model->rope_theta(), 123);
 }
 
+TEST(ConfigJson, TakesTheScaledRotationsOfLlama3AndNoOthers) {
+  const nlohmann::json scaling = {{"rope_type", "llama3"},
+                                  {"factor", 32.0},
+                                  {"low_freq_factor", 1.0},
+                                  {"high_freq_factor", 4.0},
+                                  {"original_max_position_embeddings", 8192}};
+  const auto model = ModelOfConfig(With(kLlama, "rope_scaling", scaling), "config.json");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->rope_theta(), 500000);
+  EXPECT_EQ(model->rope_factor(), 32);
+  EXPECT_EQ(model->rope_low_frequency(), 1);
+  EXPECT_EQ(model->rope_high_frequency(), 4);
+  EXPECT_EQ(model->rope_original_context(), 8192);
+  EXPECT_EQ(nlohmann::json::parse(ConfigOf(*model))["rope_scaling"], scaling);
+  nlohmann::json less = scaling;
+  less.erase("high_freq_factor");
+  EXPECT_THAT(ErrorOf(With(kLlama, "rope_scaling", less)),
+              HasSubstr("rope_scaling: high_freq_factor is missing"));
+}
+
 TEST(ConfigJson, IsReadAsItWasWritten) {
   for (const char* json : {kGpt2, kLlama}) {
     const auto model = ModelOfConfig(json, "config.json");
@@ -82,7 +102,7 @@ TEST(ConfigJson, RefusesWhatItWouldComputeOtherwise) {
   EXPECT_THAT(ErrorOf(With(kLlama, "head_dim", 8)), HasSubstr("head_dim is 8; expected 4"));
   EXPECT_THAT(ErrorOf(With(kLlama, "hidden_act", "gelu")), HasSubstr("silu"));
   EXPECT_THAT(ErrorOf(With(kLlama, "rope_scaling", {{"type", "linear"}, {"factor", 2}})),
-              AllOf(HasSubstr("rope_scaling: type is \"linear\""), HasSubstr("default")));
+              AllOf(HasSubstr("rope_scaling: type is \"linear\""), HasSubstr("default or llama3")));
 }
 
 TEST(ConfigJson, SaysWhatIsMissingOrOfAnotherSort) {
