@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+import quality
 import scaling
 from cluster import ROOT
 from convergence_report import FLUSH, PACI, PACI_OWN, STAGES, TUNED_A, Choice, Curve, Matrix, loss_at, loss_of, \
@@ -33,6 +34,17 @@ LOOKS: dict[str, dict] = {  # each with a colour and a marker of its own
     "torch interleaved-zb": {"color": SKY, "marker": "<"},
     "torch zbv": {"color": BLUE, "marker": ">"},
 }
+# Of quality.json: schedule and recipe.
+RECIPES: dict[tuple[str, str], dict] = {
+    (FLUSH, "adamw"): {"color": BLACK, "marker": "s"},
+    (PACI, "adamw"): {"color": VERMILLION, "marker": "o"},
+    (PACI, "adamw, extrapolate, start"): {"color": ORANGE, "marker": "P"},
+    (FLUSH, "muon"): {"color": GREY, "marker": "s", "linestyle": "--"},
+    (PACI, "muon"): {"color": BLUE, "marker": "^"},
+    (PACI, "muon, extrapolate"): {"color": GREEN, "marker": "D"},
+    (PACI, "muon, extrapolate, split"): {"color": PURPLE, "marker": "v"},
+    (PACI, "muon, extrapolate, momentum, split"): {"color": SKY, "marker": "<"},
+}
 LONGEST_TIME = 3.5  # of the plot; the flush at a = 1 goes on to 8
 
 
@@ -46,6 +58,7 @@ def main() -> None:
     draw_throughput(load("pipeline"), load("emulated"))
     draw_memory(load("schedules_real")["real"])
     draw_scaling(load("scaling"))
+    draw_recipes(load("quality")["runs"])
 
 
 def load(name: str) -> dict:
@@ -184,6 +197,42 @@ def draw_memory(schedules: dict[str, dict]) -> None:
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("peak memory, 1f1b = 1")
     save(figure, "memory")
+
+
+def draw_recipes(runs: list[dict]) -> None:
+    """Of the first seed of 8 stages and a = 8: each recipe over learning rates, and at its best one over time."""
+    figure, rates, times = two_panels("Recipes against lag, 8 stages, a = 8, 200 updates, one seed", "by learning rate",
+                                      "over simulated time, each at its best rate")
+    for (schedule, name), look in RECIPES.items():
+        of_recipe = sorted((run for run in runs if is_of(run, schedule, name)), key=lambda run: run["lr"])
+        if not of_recipe:
+            continue
+        rates.plot([run["lr"] for run in of_recipe], [run["validation"][-1][1] for run in of_recipe],
+                   label=f"{schedule}: {name}", **look)
+        best = min(of_recipe, key=lambda run: run["validation"][-1][1])
+        times.plot(*zip(*over_time(best)), **look)
+    rates.set_xscale("log", base=2)
+    ticks = sorted({run["lr"] for run in runs})
+    rates.set_xticks(ticks, [f"{tick:g}" for tick in ticks], rotation=45)
+    rates.minorticks_off()
+    rates.set_xlabel("learning rate")
+    rates.set_ylabel("validation loss, nats a byte")
+    times.set_ylim(top=3.2)
+    times.set_xlabel("time; 1: without bubbles")
+    legend(figure, rates, columns=2)
+    save(figure, "recipes")
+
+
+def is_of(run: dict, schedule: str, name: str) -> bool:
+    wanted = quality.run_of(quality.RECIPES[name], schedule, 8, 8, 1, run["lr"], run["micro_batches"])
+    return all(run[key] == value for key, value in wanted._asdict().items())
+
+
+def over_time(run: dict) -> list[tuple[float, float]]:
+    """A flushed update takes (a + N - 1) / a of the time of one without bubbles."""
+    flushed_until = run["micro_batches"] if run["schedule"] == FLUSH else run["start"] * run["micro_batches"]
+    bubble = (run["stages"] - 1) / (run["accumulation"] * run["split"])
+    return [((done + bubble * min(done, flushed_until)) / run["micro_batches"], loss) for done, loss in run["validation"]]
 
 
 def draw_scaling(result: dict) -> None:

@@ -1,7 +1,8 @@
 """Recipes against lag: optimizers, corrections and a flushed start, PACI beside a flush with the same optimizer.
 
 bench/convergence.yaml: the King James text by bytes, one block a stage, order `strict`. A recipe is an optimizer, a correction
-for lag and a share of the updates that are flushed at first. Its peer is 1f1b with the same optimizer and the same
+for lag, a share of the updates that are flushed at first, Muon's momentum, and `split`: so many times the micro-batches an
+update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the same optimizer and the same
 correction, which there takes steps as if it lagged (`lag_correction_always`), so that what is only a better optimizer
 counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the first accumulation, seed 1,
 and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data, cosine to a tenth.
@@ -27,6 +28,7 @@ from convergence_report import final_loss, with_spread
 
 FLUSH, PACI = "1f1b", "paci"
 START = 0.25  # of the updates, flushed
+MICRO_BATCH, EVAL_BATCHES = 2, 128  # of the job file, before they are split
 
 
 class Recipe(NamedTuple):
@@ -34,6 +36,8 @@ class Recipe(NamedTuple):
     correction: str = "none"
     start: float = 0.0
     lag_lr: float = 0.0
+    momentum: float = 0.95
+    split: int = 1
 
 
 RECIPES = {
@@ -47,6 +51,10 @@ RECIPES = {
     "muon, feedback": Recipe("muon", "error_feedback"),
     "muon, start": Recipe("muon", start=START),
     "muon, extrapolate, start": Recipe("muon", "extrapolate", START),
+    "muon, extrapolate, momentum": Recipe("muon", "extrapolate", momentum=0.9),
+    "muon, extrapolate, split": Recipe("muon", "extrapolate", split=2),
+    "muon, extrapolate, momentum, split": Recipe("muon", "extrapolate", momentum=0.9, split=2),
+    "muon, extrapolate, momentum, split, start": Recipe("muon", "extrapolate", START, momentum=0.9, split=2),
     "lion": Recipe("lion"),
     "lion, extrapolate": Recipe("lion", "extrapolate"),
 }
@@ -67,10 +75,14 @@ class Run(NamedTuple):
     seed: int
     lr: float
     micro_batches: int
+    momentum: float
+    split: int
 
     def settings(self) -> dict[str, object]:
         updates = self.micro_batches // self.accumulation
         return length_settings(self.micro_batches, self.accumulation) | {
+            "pipeline.accumulation": self.accumulation * self.split, "pipeline.micro_batch": MICRO_BATCH // self.split,
+            "train.eval_batches": EVAL_BATCHES * self.split, "optimizer.momentum": self.momentum,
             "pipeline.schedule": self.schedule, "pipeline.stages": self.stages, "model.layers": max(8, self.stages),
             "pipeline.flush_first": round(self.start * updates), "optimizer.name": self.optimizer,
             "optimizer.lr": self.lr, "optimizer.lag_correction": self.correction, "optimizer.lag_lr": self.lag_lr,
@@ -111,10 +123,11 @@ def parse() -> argparse.Namespace:
 
 
 def run_of(recipe: Recipe, schedule: str, stages: int, accumulation: int, seed: int, lr: float, length: int) -> Run:
-    """A flush has no start of its own and no lag to learn slower by."""
+    """A flush has no start of its own, and no lag to learn slower or to split micro-batches by."""
     if schedule == FLUSH:
-        recipe = Recipe(recipe.optimizer, recipe.correction)
-    return Run(schedule, *recipe, stages, accumulation, seed, lr, length)
+        recipe = Recipe(recipe.optimizer, recipe.correction, momentum=recipe.momentum)
+    return Run(schedule=schedule, stages=stages, accumulation=accumulation, seed=seed, lr=lr, micro_batches=length,
+               **recipe._asdict())
 
 
 class Sweeps:
@@ -238,7 +251,7 @@ def mean_share(runs: dict[int, dict]) -> float | str:
 
 def time_of(recipe: Recipe, stages: int, accumulation: int) -> float:
     """Of PACI's run, in that of a pipeline without bubbles: a flush takes (a + N - 1) / a."""
-    return 1 + recipe.start * (stages - 1) / accumulation
+    return 1 + recipe.start * (stages - 1) / (accumulation * recipe.split)
 
 
 if __name__ == "__main__":
