@@ -92,6 +92,20 @@ TEST_F(RuntimeCheckpoint, AWriteThatFailsIsReportedAndTrainingGoesOn) {
   }
 }
 
+TEST_F(RuntimeCheckpoint, OnlyTheLastStageSaysALossAndOnlyOfTheUpdateThatWasValidated) {
+  RuntimeShape shape = kShape;
+  shape.eval_every = 3;
+  RuntimePipeline pipeline(shape, Wire::kInproc, 1, absl::ZeroDuration());
+  const std::vector<v1::StageReport> reports = pipeline.Run();
+  for (size_t i = 0; i < reports.size(); ++i) {
+    ASSERT_EQ(UpdatesOf(reports[i]), (std::vector<uint64_t>{2, 4, 6, 8}));
+    for (const v1::CheckpointPart& part : reports[i].checkpoints()) {
+      const bool is_validated = part.update() == 6 || part.update() == 8;
+      EXPECT_EQ(part.has_validation_loss(), i == 2 && is_validated) << i << " " << part.update();
+    }
+  }
+}
+
 TEST_F(RuntimeCheckpoint, AStoppedStageEndsItsWriteAndReportsIt) {
   absl::Notification is_writing, is_stopped;
   std::atomic<bool> is_written{false};
