@@ -1,8 +1,9 @@
 """Text to token ids and back, by a tokenizer.json of Hugging Face's `tokenizers`.
 
 encode  writes PREFIX.train.bin and, with --validation, PREFIX.validation.bin: little-endian ids, the files of
-        data.tokenizer uint16 or, of more than 65,536 tokens, uint32. Goes on where it was interrupted, even by SIGKILL or a full disk: PREFIX.state says how far
-        the files are whole, and is gone when they are complete. Text is encoded in pieces of about 1 MiB that end with a line.
+        data.tokenizer uint16 or, of more than 65,536 tokens, uint32. Goes on where it was interrupted, even by SIGKILL or a
+        full disk: PREFIX.state says how far the files are whole, and is gone when they are complete. Text is encoded in
+        pieces of about 1 MiB that end with a line.
 ids     prints the ids of a text with commas between, for pacictl generate --prompt-tokens.
 decode  prints the text of such ids.
 """

@@ -41,7 +41,7 @@ def key(files: list[pathlib.Path]) -> str:
 
 
 def write_commands(build: str, commands: list[dict]) -> str:
-    """Those of the compiler without what is for it alone: its precompiled header, and which warnings are errors. Their folder."""
+    """Those of the compiler without what is for it alone: its precompiled header, and that warnings are errors. The folder."""
     for command in commands:
         words = [word for word in shlex.split(command["command"])
                  if word not in ("-Winvalid-pch", "-fpch-preprocess", "-Werror")]
