@@ -59,8 +59,8 @@ ParsedValue ParseNode(const JobKey& key, const YamlNode& node) {
       return wrong("has no value");
     case YamlNode::Kind::kScalar:
       // Not what --set takes it for: brackets would be of the path.
-      if (takes_paths && !node.text.empty()) return ParseKeyList(key, {node.text});
-      if (takes_paths) return ParseKeyList(key, {});
+      if (takes_paths)
+        return node.text.empty() ? ParseKeyList(key, {}) : ParseKeyList(key, {node.text});
       return takes_list ? wrong(absl::StrCat(Quote(node.text), " is not a list"))
                         : ParseKeyValue(key, node.text);
     case YamlNode::Kind::kList:

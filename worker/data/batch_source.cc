@@ -52,11 +52,7 @@ v1::TokenData BatchSource::training_data() const { return training_tokens_->Desc
 
 std::optional<v1::TokenData> BatchSource::validation_data() const {
   if (validation_tokens_ == nullptr) return std::nullopt;
-  v1::TokenData data;
-  Checksum checksum;
-  validation_tokens_->Describe(data, checksum);
-  data.set_checksum(checksum.Text());
-  return data;
+  return Describe(absl::MakeConstSpan(&validation_tokens_, 1));
 }
 
 absl::StatusOr<absl::Span<const int64_t>> BatchSource::Training(int64_t micro_batch) {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/memory/memory.h"
-#include "common/checksum/checksum.h"
 #include "common/random/mix.h"
 
 namespace paci {
@@ -45,13 +44,7 @@ TokenMix::TokenMix(std::vector<std::unique_ptr<TokenSet>> sets, const v1::DataSp
   }
 }
 
-v1::TokenData TokenMix::Describe() const {
-  v1::TokenData data;
-  Checksum checksum;
-  for (const auto& set : sets_) set->Describe(data, checksum);
-  data.set_checksum(checksum.Text());
-  return data;
-}
+v1::TokenData TokenMix::Describe() const { return paci::Describe(sets_); }
 
 TokenMix::Place TokenMix::PlaceOf(int64_t sample) const {
   const int64_t position = order_.Sequence(sample);

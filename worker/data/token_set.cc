@@ -62,7 +62,7 @@ TokenSet::TokenSet(std::vector<std::unique_ptr<TokenFile>> files) : files_(std::
   }
 }
 
-void TokenSet::Describe(v1::TokenData& data, Checksum& checksum) const {
+void TokenSet::AddTo(v1::TokenData& data, Checksum& checksum) const {
   data.set_files(data.files() + files_.size());
   for (const auto& file : files_) {
     data.set_tokens(data.tokens() + file->tokens());
@@ -73,6 +73,14 @@ void TokenSet::Describe(v1::TokenData& data, Checksum& checksum) const {
 absl::Status TokenSet::Read(int64_t sequence, absl::Span<int64_t> out) const {
   const auto file = std::upper_bound(ends_.begin(), ends_.end(), sequence) - ends_.begin();
   return files_[file]->Read(sequence - (file == 0 ? 0 : ends_[file - 1]), out);
+}
+
+v1::TokenData Describe(absl::Span<const std::unique_ptr<TokenSet>> sets) {
+  v1::TokenData data;
+  Checksum checksum;
+  for (const auto& set : sets) set->AddTo(data, checksum);
+  data.set_checksum(checksum.Text());
+  return data;
 }
 
 }  // namespace paci

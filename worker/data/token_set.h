@@ -25,9 +25,8 @@ class TokenSet {
                                                         const TokenFormat& format);
 
   int64_t sequences() const { return ends_.back(); }
-  // Adds what the set is to `data`: two workers whose sets differ in the length of a file, or
-  // anywhere in a sample of about 64 KiB of each, have different checksums.
-  void Describe(v1::TokenData& data, Checksum& checksum) const;
+  // Adds the set's files to `data` and `checksum`.
+  void AddTo(v1::TokenData& data, Checksum& checksum) const;
   // As TokenFile::Read.
   absl::Status Read(int64_t sequence, absl::Span<int64_t> out) const;
 
@@ -37,5 +36,9 @@ class TokenSet {
   const std::vector<std::unique_ptr<TokenFile>> files_;
   std::vector<int64_t> ends_;  // by file: sequences up to its end
 };
+
+// What the sets are, in their order: two workers whose sets differ in the length of a file, or
+// anywhere in a sample of about 64 KiB of each, have different checksums.
+v1::TokenData Describe(absl::Span<const std::unique_ptr<TokenSet>> sets);
 
 }  // namespace paci

@@ -55,10 +55,7 @@ TEST(TokenSet, ShardsFollowEachOtherByNameAndNoSequenceGoesOverAnEnd) {
 std::string ChecksumOf(const std::string& path) {
   const auto set = TokenSet::Open(path, Context3());
   EXPECT_TRUE(set.ok()) << set.status();
-  v1::TokenData data;
-  Checksum checksum;
-  (*set)->Describe(data, checksum);
-  return checksum.Text();
+  return Describe(absl::MakeConstSpan(&*set, 1)).checksum();
 }
 
 TEST(TokenSet, EqualFilesHaveEqualChecksumsWhateverTheirNames) {
