@@ -4,15 +4,15 @@ bench/convergence.yaml: the King James text by bytes, one block a stage, order `
 for lag, a share of the updates that are flushed at first, Muon's momentum, and `split`: so many times the micro-batches an
 update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the same optimizer and the same
 correction, which there takes steps as if it lagged (`lag_correction_always`), so that what is only a better optimizer
-counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the first accumulation, seed 1,
-and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data, cosine to a tenth.
+counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the first accumulation and the
+first number of stages, seed 1, and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data, cosine to a tenth.
 
 Each run is written to the file of results when it is finished, and one that is there is not repeated. Short form, a few
 minutes: --micro-batches 800 --seeds 1 --recipes adamw,muon. Long form, hours: the defaults with --accumulation
 8,16,4,2,1 --stages 8,4.
 
 usage: quality.py [--json FILE] [--recipes R,R] [--stages N,N] [--accumulation A,A] [--seeds K] [--micro-batches M]
-                  [--report-only]
+                  [--rates R,R] [--report-only]
 """
 import argparse
 import itertools
@@ -55,11 +55,14 @@ RECIPES = {
     "muon, extrapolate, split": Recipe("muon", "extrapolate", split=2),
     "muon, extrapolate, momentum, split": Recipe("muon", "extrapolate", momentum=0.9, split=2),
     "muon, extrapolate, momentum, split, start": Recipe("muon", "extrapolate", START, momentum=0.9, split=2),
+    "muon, momentum": Recipe("muon", momentum=0.9),
+    "muon, look ahead": Recipe("muon", "look_ahead", momentum=0.9),
+    "muon, look ahead, split": Recipe("muon", "look_ahead", momentum=0.9, split=2),
     "lion": Recipe("lion"),
     "lion, extrapolate": Recipe("lion", "extrapolate"),
 }
 USUAL = [name for name, recipe in RECIPES.items() if recipe.optimizer != "lion"]
-SWEEPS = {"adamw": [1.5e-3, 3e-3, 6e-3, 1.2e-2], "muon": [3e-3, 6e-3, 1.2e-2, 2.4e-2, 4.8e-2],
+SWEEPS = {"adamw": [1.5e-3, 3e-3, 6e-3, 1.2e-2], "muon": [3e-3, 6e-3, 1.2e-2, 2.4e-2, 4.8e-2, 9.6e-2],
           "lion": [1.5e-4, 3e-4, 6e-4, 1.2e-3]}
 
 
@@ -102,6 +105,9 @@ def parse() -> argparse.Namespace:
     def numbers(text: str) -> list[int]:
         return [int(word) for word in text.split(",")]
 
+    def rates(text: str) -> list[float]:
+        return [float(word) for word in text.split(",")]
+
     def recipes(text: str) -> list[str]:
         """By optimizer, or by a whole name with + for ", "."""
         wanted = [word.replace("+", ", ") for word in text.split(",")]
@@ -114,11 +120,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--accumulation", type=numbers, default=[8])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--micro-batches", type=int, default=6400)
+    parser.add_argument("--rates", type=rates, default=None, help="of the sweeps, only these")
     parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
-    step = MARKS * math.lcm(*options.accumulation)
-    if options.micro_batches < step or options.micro_batches % step != 0:
-        parser.error(f"--micro-batches is a multiple of {step}: {MARKS} validations, each after a whole update")
+    step = math.lcm(*options.accumulation)
+    if options.micro_batches < MARKS * step or options.micro_batches % step != 0:
+        parser.error(f"--micro-batches is a multiple of {step}, at least {MARKS * step}: {MARKS} validations or more, each "
+                     "after a whole update")
     return options
 
 
@@ -135,17 +143,18 @@ class Sweeps:
 
     def __init__(self, runs: list[dict], options: argparse.Namespace):
         self.runs = {tuple(run[field] for field in Run._fields): run for run in runs}
-        self.accumulation, self.length = options.accumulation[0], options.micro_batches
+        self.accumulation, self.stages = options.accumulation[0], options.stages[0]
+        self.length, self.rates = options.micro_batches, options.rates
 
-    def runs_of(self, recipe: Recipe, schedule: str, stages: int) -> list[Run]:
-        return [run_of(recipe, schedule, stages, self.accumulation, 1, lr, self.length)
-                for lr in SWEEPS[recipe.optimizer]]
+    def runs_of(self, recipe: Recipe, schedule: str) -> list[Run]:
+        return [run_of(recipe, schedule, self.stages, self.accumulation, 1, lr, self.length)
+                for lr in SWEEPS[recipe.optimizer] if self.rates is None or lr in self.rates]
 
-    def losses(self, recipe: Recipe, schedule: str, stages: int) -> dict[float, float]:
-        return {run.lr: final_loss(self.runs[run]) for run in self.runs_of(recipe, schedule, stages) if run in self.runs}
+    def losses(self, recipe: Recipe, schedule: str) -> dict[float, float]:
+        return {run.lr: final_loss(self.runs[run]) for run in self.runs_of(recipe, schedule) if run in self.runs}
 
     def run_at_best(self, recipe: Recipe, schedule: str, stages: int, accumulation: int, seed: int) -> Run:
-        losses = self.losses(recipe, schedule, stages)
+        losses = self.losses(recipe, schedule)
         lr = min(losses, key=losses.__getitem__) * math.sqrt(accumulation / self.accumulation)
         return run_of(recipe, schedule, stages, accumulation, seed, lr, self.length)
 
@@ -159,13 +168,14 @@ class Bench:
 
     def run_all(self) -> None:
         recipes = [RECIPES[name] for name in self.options.recipes]
-        sides = list(itertools.product(self.options.stages, recipes, (FLUSH, PACI)))
+        sides = list(itertools.product(recipes, (FLUSH, PACI)))
         sweeps = Sweeps([], self.options)
-        self.run_each([run for stages, recipe, schedule in sides for run in sweeps.runs_of(recipe, schedule, stages)])
+        self.run_each([run for recipe, schedule in sides for run in sweeps.runs_of(recipe, schedule)])
         sweeps = Sweeps(self.results.runs(), self.options)
         self.run_each([sweeps.run_at_best(recipe, schedule, stages, a, seed)
-                       for seed, a in itertools.product(range(1, self.options.seeds + 1), self.options.accumulation)
-                       for stages, recipe, schedule in sides])
+                       for seed, stages, a in itertools.product(range(1, self.options.seeds + 1), self.options.stages,
+                                                                self.options.accumulation)
+                       for recipe, schedule in sides])
 
     def run_each(self, runs: list[Run]) -> None:
         missing = [run for run in dict.fromkeys(runs) if self.results.find(run) is None]
@@ -200,24 +210,23 @@ class Report:
         self.sweeps = Sweeps(runs, options)
 
     def show(self) -> None:
-        for stages in self.options.stages:
-            self.show_sweeps(stages)
-            for accumulation in self.options.accumulation:
-                self.show_finals(stages, accumulation)
+        self.show_sweeps()
+        for stages, accumulation in itertools.product(self.options.stages, self.options.accumulation):
+            self.show_finals(stages, accumulation)
 
-    def show_sweeps(self, stages: int) -> None:
-        print(f"\nN = {stages}, a = {self.options.accumulation[0]}, seed 1: final validation loss by learning rate\n")
+    def show_sweeps(self) -> None:
+        print(f"\nN = {self.options.stages[0]}, a = {self.options.accumulation[0]}, seed 1: final validation loss by learning rate\n")
         rates = sorted({lr for name in self.options.recipes for lr in SWEEPS[RECIPES[name].optimizer]})
         rows = []
         for name in self.options.recipes:
             for schedule in (FLUSH, PACI):
-                losses = self.sweeps.losses(RECIPES[name], schedule, stages)
+                losses = self.sweeps.losses(RECIPES[name], schedule)
                 rows.append([name, schedule, *(losses.get(lr, "-") for lr in rates)])
         report({}, rows, ["recipe", "schedule", *(f"{lr:g}" for lr in rates)], None)
 
     def finals(self, recipe: Recipe, schedule: str, stages: int, accumulation: int) -> dict[int, dict]:
         """By seed."""
-        if not self.sweeps.losses(recipe, schedule, stages):
+        if not self.sweeps.losses(recipe, schedule):
             return {}
         runs = {seed: self.sweeps.run_at_best(recipe, schedule, stages, accumulation, seed)
                 for seed in range(1, self.options.seeds + 1)}

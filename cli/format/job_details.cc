@@ -88,6 +88,17 @@ std::string LagTreatment(const v1::OptimizerSpec& optimizer) {
   return text;
 }
 
+std::string OfMatrices(const v1::OptimizerSpec& optimizer) {
+  std::string text;
+  if (optimizer.name() == "muon") {
+    text = absl::StrCat(", momentum ", NumberText(optimizer.momentum()));
+  } else if (optimizer.name() == "soap") {
+    text = absl::StrCat(", bases turned every ", Number(optimizer.rotation_every(), "update"),
+                        ", of sides up to ", optimizer.rotation_limit());
+  }
+  return text.empty() || optimizer.split_qkv() ? text : text + ", qkv as one matrix";
+}
+
 std::string Optimizer(const v1::OptimizerSpec& optimizer) {
   return absl::StrCat(
       optimizer.name(), ", lr ", NumberText(optimizer.lr()), " (warm-up ",
@@ -96,10 +107,7 @@ std::string Optimizer(const v1::OptimizerSpec& optimizer) {
       NumberText(optimizer.eps()), ", weight decay ", NumberText(optimizer.weight_decay()),
       ", clip ", optimizer.clip_norm() > 0 ? NumberText(optimizer.clip_norm()) : "off",
       optimizer.clip_scope() == v1::CLIP_SCOPE_PIPELINE ? " by the pipeline's norm" : "",
-      optimizer.name() == "muon" ? absl::StrCat(", momentum ", NumberText(optimizer.momentum()),
-                                                optimizer.split_qkv() ? "" : ", qkv as one matrix")
-                                 : "",
-      LagTreatment(optimizer));
+      OfMatrices(optimizer), LagTreatment(optimizer));
 }
 
 std::string Train(const v1::TrainSpec& train) {

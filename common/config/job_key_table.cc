@@ -43,7 +43,7 @@ std::vector<std::string> Schedules() {
   for (const Preset& preset : Presets()) names.emplace_back(preset.name);
   return names;
 }
-std::vector<std::string> Optimizers() { return {"adamw", "muon", "lion"}; }
+std::vector<std::string> Optimizers() { return {"adamw", "muon", "soap", "lion"}; }
 std::vector<std::string> Devices() { return {"cpu", "cuda"}; }
 
 std::string DefaultVocabulary(const v1::JobSpec& spec) {
@@ -245,7 +245,8 @@ constexpr JobKey kKeys[] = {
      Constant("adamw"),
      {},
      "",
-     "The optimizer. `muon` steps the matrices of the blocks, AdamW the rest; see Recipes.",
+     "The optimizer. `muon` and `soap` step the matrices of the blocks, AdamW the rest; see "
+     "Recipes.",
      Optimizers},
     {"optimizer.lr", KeyType::kNumber, Constant("3e-4"), Above(0), "", "Peak learning rate."},
     {"optimizer.beta1", KeyType::kNumber,
@@ -278,8 +279,9 @@ constexpr JobKey kKeys[] = {
      Constant("true"),
      {},
      "",
-     "With `name: muon`: whether the query, key and value of a block are three matrices, and not "
-     "one."},
+     "With `name: muon` and `soap`: whether the query, key and value of a block are three "
+     "matrices, "
+     "and not one."},
     {"optimizer.lag_correction",
      KeyType::kChoice,
      Constant("none"),
@@ -287,8 +289,10 @@ constexpr JobKey kKeys[] = {
      "",
      "What a stage does about gradients of weights some updates back. `extrapolate`: its direction "
      "goes on as it changed since the last update, as far as the stage's mean lag. "
-     "`error_feedback`: as it changed since a running mean. `auto`: `extrapolate` where weights "
-     "lag and the schedule does nothing about it."},
+     "`error_feedback`: as it changed since a running mean. `look_ahead`: with `name: muon`, of "
+     "its "
+     "momentum, which also forgets sooner. `auto`: where weights lag and the schedule does nothing "
+     "about it, `look_ahead` with `name: muon`, else `extrapolate`."},
     {"optimizer.lag_correction_strength", KeyType::kNumber, Constant("1"), From(0), "",
      "Of the mean lag, how much is corrected for."},
     {"optimizer.lag_correction_always",
@@ -308,6 +312,10 @@ constexpr JobKey kKeys[] = {
      "Whose gradient `clip_norm` bounds. `stage`: each stage's own. `pipeline`: the whole model's, "
      "of which a stage knows its own part, and the others' of an update before, which come with "
      "activations and gradients."},
+    {"optimizer.rotation_every", KeyType::kCount, Constant("10"), Between(1, kMaxUint32), "updates",
+     "With `name: soap`: between two turns of its bases."},
+    {"optimizer.rotation_limit", KeyType::kCount, Constant("10000"), Between(0, kMaxUint32), "",
+     "With `name: soap`: a side of a matrix that is longer is not rotated; 0: none is."},
 
     {"train.updates", KeyType::kCount, Required(), Between(1, kMaxUpdates), "updates",
      "Optimizer steps of every stage."},

@@ -21,7 +21,8 @@ bool CaresForLag(const Preset& preset) {
 
 bool Corrects(v1::LagCorrection correction) {
   return correction == v1::LAG_CORRECTION_EXTRAPOLATE ||
-         correction == v1::LAG_CORRECTION_ERROR_FEEDBACK;
+         correction == v1::LAG_CORRECTION_ERROR_FEEDBACK ||
+         correction == v1::LAG_CORRECTION_LOOK_AHEAD;
 }
 
 std::string FlushedUpdatesAreOfAScheduleThatDoesNot(const v1::JobSpec& spec) {
@@ -68,6 +69,16 @@ std::string DirectionsAreCorrectedOnce(const v1::JobSpec& spec) {
   return problem.empty() ? "" : problem + "none or auto here";
 }
 
+std::string LookingAheadNeedsMuon(const v1::JobSpec& spec) {
+  const v1::OptimizerSpec& optimizer = spec.optimizer();
+  if (optimizer.lag_correction() != v1::LAG_CORRECTION_LOOK_AHEAD || optimizer.name() == "muon") {
+    return "";
+  }
+  return absl::StrCat(
+      "look_ahead is of the momentum that muon orthogonalises, and the optimizer is ",
+      optimizer.name(), "; expected extrapolate here");
+}
+
 std::string LearningRatesAreCorrectedOnce(const v1::JobSpec& spec) {
   if (spec.optimizer().lag_lr() <= 0) return "";
   const std::string problem = SecondCorrection(
@@ -83,7 +94,8 @@ v1::LagCorrection LagCorrectionOf(const v1::JobSpec& spec) {
   const absl::StatusOr<Preset> preset = FindPreset(spec.pipeline().schedule());
   const bool lags = preset.ok() && preset->boundary == UpdateBoundary::kLocalAccumulation;
   if (asked == v1::LAG_CORRECTION_AUTO && lags && !CaresForLag(*preset)) {
-    return v1::LAG_CORRECTION_EXTRAPOLATE;
+    return spec.optimizer().name() == "muon" ? v1::LAG_CORRECTION_LOOK_AHEAD
+                                             : v1::LAG_CORRECTION_EXTRAPOLATE;
   }
   return v1::LAG_CORRECTION_NONE;
 }
@@ -104,6 +116,9 @@ std::vector<JobRule> LagRules() {
        "With `schedule: pipemare`, `pipeoptim` and `spectrain`, which make up for lag by "
        "themselves, `lag_correction` is `none` or `auto`.",
        DirectionsAreCorrectedOnce},
+      {{"optimizer.lag_correction", "optimizer.name"},
+       "`lag_correction: look_ahead` needs `name: muon`.",
+       LookingAheadNeedsMuon},
       {{"optimizer.lag_lr", "pipeline.schedule"},
        "With the same three, `lag_lr` is 0.",
        LearningRatesAreCorrectedOnce},

@@ -46,8 +46,11 @@ std::string SchedulesThatCan(absl::string_view state) {
   return absl::StrJoin(names, ", ");
 }
 
-bool HasCorrection(const v1::JobSpec& spec) {
-  return LagCorrectionOf(spec) != v1::LAG_CORRECTION_NONE;
+enum class Kept { kNothing, kDirections, kMomentum };
+
+Kept KeptFor(v1::LagCorrection correction) {
+  if (correction == v1::LAG_CORRECTION_NONE) return Kept::kNothing;
+  return correction == v1::LAG_CORRECTION_LOOK_AHEAD ? Kept::kMomentum : Kept::kDirections;
 }
 
 bool ClipsByPipeline(const v1::JobSpec& spec) {
@@ -67,11 +70,16 @@ absl::Status CheckOptimizer(const v1::JobSpec& job, const v1::JobSpec& writer) {
         "norms, which it does not keep; expected optimizer.clip_scope stage, or a checkpoint of a "
         "job with optimizer.clip_scope pipeline");
   }
-  if (!HasCorrection(job) || HasCorrection(writer)) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "a correction for lag goes on with the directions of earlier updates, which it does not "
-      "keep; "
-      "expected optimizer.lag_correction none, or a checkpoint of a job with one");
+  const Kept needed = KeptFor(LagCorrectionOf(job));
+  if (needed == Kept::kNothing || needed == KeptFor(LagCorrectionOf(writer))) {
+    return absl::OkStatus();
+  }
+  const bool looks_ahead = needed == Kept::kMomentum;
+  return absl::FailedPreconditionError(absl::StrCat(
+      "a correction for lag goes on with the ", looks_ahead ? "momentum" : "directions",
+      " of earlier updates, which it does not keep; expected optimizer.lag_correction none, or a "
+      "checkpoint of a job with ",
+      looks_ahead ? "look_ahead" : "extrapolate or error_feedback"));
 }
 
 }  // namespace

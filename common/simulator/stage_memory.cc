@@ -111,19 +111,43 @@ int64_t WorkingBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
   return Tokens(spec) * ActivationElementBytes(spec) * (3 * hidden + temporaries);
 }
 
+// Of Soap, beside two numbers a weight: a covariance and a basis for each side of each matrix.
+int64_t RotationElements(const v1::JobSpec& spec) {
+  const auto side = [&](int64_t size) {
+    return size > spec.optimizer().rotation_limit() ? 0 : 2 * size * size;
+  };
+  const v1::ModelSpec& model = spec.model();
+  const int64_t hidden = side(model.hidden());
+  const int64_t attention = IsLlama(model) || spec.optimizer().split_qkv()
+                                ? 6 * hidden + 2 * side(KvHidden(model))
+                                : 3 * hidden + side(3 * int64_t{model.hidden()});
+  return attention + (IsLlama(model) ? 3 : 2) * (hidden + side(FfnHidden(model)));
+}
+
+// Numbers that the optimizer keeps of a unit.
+int64_t OptimizerElements(const v1::JobSpec& spec, int unit) {
+  const int64_t parameters = UnitParameters(spec.model(), unit);
+  const bool is_block = !IsEmbedding(unit) && !IsHead(spec.model(), unit);
+  const v1::LagCorrection correction = LagCorrectionOf(spec);
+  int64_t elements = 2 * parameters;
+  if (is_block && spec.optimizer().name() == "soap") elements += RotationElements(spec);
+  if (correction == v1::LAG_CORRECTION_NONE) return elements;
+  return elements + (is_block || correction != v1::LAG_CORRECTION_LOOK_AHEAD ? parameters : 0);
+}
+
 StageMemory MemoryOfStage(const v1::JobSpec& spec, int first_unit, int end_unit, int64_t held,
                           int64_t weight_versions) {
-  int64_t parameters = 0;
+  int64_t parameters = 0, optimizer = 0;
   for (int unit = first_unit; unit < end_unit; ++unit) {
     parameters += UnitParameters(spec.model(), unit);
+    optimizer += OptimizerElements(spec, unit);
   }
   const int64_t masters = parameters * kFloatBytes;
   const int64_t computing = parameters * ActivationElementBytes(spec);
   const int64_t apart = computing == masters ? 0 : computing;  // beside the masters
-  const bool corrects = LagCorrectionOf(spec) != v1::LAG_CORRECTION_NONE;
   return {.weights_bytes = masters + apart,
           .gradients_bytes = masters + apart,
-          .optimizer_bytes = (corrects ? 3 : 2) * masters,
+          .optimizer_bytes = optimizer * kFloatBytes,
           .copies_bytes = (weight_versions - 1) * computing,
           .activations_bytes = held * ActivationBytes(spec, first_unit, end_unit) +
                                RecomputationBytes(spec, first_unit, end_unit),

@@ -13,7 +13,7 @@ namespace paci {
 struct StageMemory {
   int64_t weights_bytes = 0;
   int64_t gradients_bytes = 0;    // one accumulated gradient a weight
-  int64_t optimizer_bytes = 0;    // two a weight; a correction for lag: three
+  int64_t optimizer_bytes = 0;    // two a weight, and what Soap and corrections for lag add
   int64_t copies_bytes = 0;       // further weights of the weight policy
   int64_t activations_bytes = 0;  // what backwards need, and what a recomputation holds meanwhile
   int64_t working_bytes = 0;      // frames that come and go, temporaries of one backward

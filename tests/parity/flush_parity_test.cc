@@ -55,7 +55,7 @@ TEST(FlushParity, EveryFlushScheduleGivesTheBitsOfOneStage) {
 
 TEST(FlushParity, HoldsForEveryOptimizer) {
   SmallData data;
-  for (const char* name : {"muon", "lion"}) {
+  for (const char* name : {"muon", "soap", "lion"}) {
     SCOPED_TRACE(name);
     v1::JobSpec spec = SmallJob(data, "1f1b", 3);
     spec.mutable_optimizer()->set_name(name);

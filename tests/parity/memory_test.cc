@@ -139,10 +139,11 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
     check(schedule, v1::RECOMPUTE_NONE, 64);
     check(schedule, v1::RECOMPUTE_NONE, 32);
   }
-  for (const char* optimizer : {"adamw", "muon", "lion"}) {
+  for (const char* optimizer : {"adamw", "muon", "soap", "lion"}) {
     check("paci", v1::RECOMPUTE_NONE, 64, optimizer);
     check("paci", v1::RECOMPUTE_NONE, 64, optimizer, v1::LAG_CORRECTION_EXTRAPOLATE);
   }
+  check("paci", v1::RECOMPUTE_NONE, 64, "muon", v1::LAG_CORRECTION_LOOK_AHEAD);
   for (const v1::Recompute recompute :
        {v1::RECOMPUTE_NONE, v1::RECOMPUTE_SELECTIVE, v1::RECOMPUTE_FULL}) {
     check("paci", recompute, 64, "adamw", v1::LAG_CORRECTION_NONE, /*is_llama=*/true);

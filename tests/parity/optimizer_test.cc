@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/config/schedule_config.h"
 #include "tests/parity/small_job.h"
 #include "worker/optimizer/adamw.h"
@@ -15,6 +18,7 @@
 #include "worker/optimizer/learning_rate.h"
 #include "worker/optimizer/lion.h"
 #include "worker/optimizer/muon.h"
+#include "worker/optimizer/soap.h"
 
 namespace paci {
 namespace {
@@ -131,14 +135,19 @@ DirectionOf LionDirection() {
   };
 }
 
-// Of `parts` matrices of [rows, columns] one below the other.
-DirectionOf MuonDirection(int parts, int rows, int columns) {
-  return [=, m = Numbers()](const Numbers& g, int) mutable {
+// Of `parts` matrices of [rows, columns] one below the other, with `lags[t - 1]` in step t.
+DirectionOf MuonDirection(int parts, int rows, int columns, const Numbers& lags = Numbers(10, 0)) {
+  return [=, m = Numbers(), before = Numbers()](const Numbers& g, int t) mutable {
     m.resize(g.size());
+    before.resize(g.size());
+    const double lag = lags[t - 1];
+    const double mu = std::pow(0.95, 1 + lag);
     Numbers ahead(g.size());
     for (size_t i = 0; i < g.size(); ++i) {
-      m[i] = 0.95 * m[i] + 0.05 * g[i];
-      ahead[i] = 0.95 * m[i] + 0.05 * g[i];
+      m[i] = mu * m[i] + (1 - mu) * g[i];
+      const double u = m[i] + (1 - mu) * (1 + lag) * (g[i] - m[i]);
+      ahead[i] = u + std::min(1.0, lag) * (u - before[i]);
+      before[i] = u;
     }
     Numbers d;
     for (int part = 0; part < parts; ++part) {
@@ -232,10 +241,10 @@ std::vector<Parameter> SomeOfAModel() {
           ParameterOf("lm_head.weight", {4, 3})};
 }
 
-std::vector<DirectionOf> DirectionsOfMuon(bool is_split) {
-  return {is_split ? MuonDirection(3, 3, 3) : MuonDirection(1, 9, 3),
-          MuonDirection(1, 3, 5),
-          MuonDirection(1, 6, 4),
+std::vector<DirectionOf> DirectionsOfMuon(bool is_split, const Numbers& lags = Numbers(10, 0)) {
+  return {is_split ? MuonDirection(3, 3, 3, lags) : MuonDirection(1, 9, 3, lags),
+          MuonDirection(1, 3, 5, lags),
+          MuonDirection(1, 6, 4, lags),
           AdamDirection(),
           AdamDirection(),
           AdamDirection()};
@@ -252,6 +261,160 @@ TEST(Muon, IsItsDefinitionForTheMatricesOfBlocksAndAdamWForTheRest) {
   }
 }
 
+const Numbers kLags = {0, 0.25, 0.25, 0, 0.5, 0.875, 1, 1.5, 7, 0};
+
+// Without lag the plain definition of above, whose momentum is a mean and whose look is Nesterov's.
+TEST(Muon, LooksAheadByItsLag) {
+  for (const Numbers& lags : {kLags, Numbers(10, 0)}) {
+    SCOPED_TRACE(lags.back());
+    const std::vector<Parameter> parameters = SomeOfAModel();
+    Muon optimizer(SpecOf("muon"), parameters, [&](int64_t update) { return lags[update]; });
+    ExpectDefinition(optimizer, parameters, DirectionsOfMuon(true, lags), Uncorrected());
+  }
+}
+
+Matrix MatrixOf(const at::Tensor& tensor) {
+  return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(1)), ValuesOf(tensor)};
+}
+
+Matrix Identity(int size) {
+  Matrix identity{size, size, Numbers(size * size, 0.0)};
+  for (int i = 0; i < size; ++i) identity.at(i, i) = 1;
+  return identity;
+}
+
+void ExpectNear(const Matrix& a, const Matrix& b, double bound) {
+  ASSERT_EQ(a.values.size(), b.values.size());
+  for (size_t i = 0; i < a.values.size(); ++i) ASSERT_NEAR(a.values[i], b.values[i], bound) << i;
+}
+
+// A basis that Soap keeps, after each of its steps, beside the covariance that it should have.
+struct ExpectedSide {
+  Matrix covariance;
+  Matrix basis;
+
+  void Check(const Matrix& product, const Matrix& its_covariance, const Matrix& its_basis, int t) {
+    if (t == 1) covariance = {product.rows, product.rows, Numbers(product.values.size(), 0.0)};
+    for (size_t i = 0; i < product.values.size(); ++i) {
+      covariance.values[i] = 0.95 * covariance.values[i] + 0.05 * product.values[i];
+    }
+    ExpectNear(its_covariance, covariance, 1e-5);
+    ExpectNear(Product(Transposed(its_basis), its_basis), Identity(product.rows), 1e-5);
+    if (t == 1) {
+      ExpectEigenvectors(its_basis);
+    } else if (t % 3 == 1) {
+      ExpectTurned(its_basis);
+    } else {
+      ExpectNear(its_basis, basis, 0);
+    }
+    basis = its_basis;
+  }
+
+  void ExpectEigenvectors(const Matrix& its_basis) const {
+    const Matrix diagonal = Product(Transposed(its_basis), Product(covariance, its_basis));
+    for (int i = 0; i < diagonal.rows; ++i) {
+      for (int j = 0; j < diagonal.columns; ++j) {
+        if (i != j) {
+          ASSERT_NEAR(diagonal.at(i, j), 0, 1e-5);
+        }
+      }
+      if (i > 0) {
+        ASSERT_LE(diagonal.at(i, i), diagonal.at(i - 1, i - 1) + 1e-6);
+      }
+    }
+  }
+
+  // Of covariance times the basis before: what is left is an upper triangle.
+  void ExpectTurned(const Matrix& its_basis) const {
+    const Matrix rest = Product(Transposed(its_basis), Product(covariance, basis));
+    for (int i = 0; i < rest.rows; ++i) {
+      for (int j = 0; j < i; ++j) ASSERT_NEAR(rest.at(i, j), 0, 1e-5) << i << " " << j;
+    }
+    double change = 0;
+    for (size_t i = 0; i < basis.values.size(); ++i) {
+      change = std::max(change, std::abs(basis.values[i] - its_basis.values[i]));
+    }
+    EXPECT_GT(change, 1e-4) << "it did not turn";
+  }
+};
+
+// A matrix of [rows, columns], the left side turned and, if `both` says so, the right.
+void ExpectSoap(int rows, int columns, bool both) {
+  SCOPED_TRACE(absl::StrCat(rows, " x ", columns));
+  v1::OptimizerSpec spec = SpecOf("soap");
+  spec.set_rotation_every(3);
+  spec.set_rotation_limit(both ? 100 : rows);
+  const std::vector<Parameter> parameters = {ParameterOf("m.weight", {rows, columns})};
+  Soap optimizer(spec, parameters);
+  ExpectedSide left, right;
+  Matrix m{rows, columns, Numbers(rows * columns, 0.0)}, v = m;
+  Matrix weights{rows, columns, ValuesOf(parameters[0].tensor)};
+  for (int t = 1; t <= 10; ++t) {
+    SetGradients(parameters, t);
+    optimizer.Step(t - 1, 0.01);
+    std::map<std::string, at::Tensor> state;
+    for (const auto& [name, tensor] : optimizer.State(0)) state[name] = tensor;
+    ASSERT_EQ(state.size(), both ? 7u : 5u);
+    const auto kept = [&](const char* name) { return MatrixOf(state[name][0]); };
+    const Matrix g{rows, columns, ValuesOf(parameters[0].tensor.grad())};
+    left.Check(Product(g, Transposed(g)), kept("left_covariance"), kept("left_basis"), t);
+    if (!both) {
+      right.basis = Identity(columns);
+    } else {
+      right.Check(Product(Transposed(g), g), kept("right_covariance"), kept("right_basis"), t);
+    }
+    const auto turned = [&](const Matrix& x) {
+      return Product(Product(Transposed(left.basis), x), right.basis);
+    };
+    for (size_t i = 0; i < m.values.size(); ++i) {
+      m.values[i] = 0.9 * m.values[i] + 0.1 * g.values[i];
+      v.values[i] = 0.95 * v.values[i] + 0.05 * std::pow(turned(g).values[i], 2);
+    }
+    Matrix d = turned(m);
+    for (size_t i = 0; i < d.values.size(); ++i) {
+      d.values[i] = d.values[i] / (1 - std::pow(0.9, t)) /
+                    (std::sqrt(v.values[i] / (1 - std::pow(0.95, t))) + 1e-3);
+    }
+    d = Product(Product(left.basis, d), Transposed(right.basis));
+    for (size_t i = 0; i < d.values.size(); ++i) {
+      weights.values[i] -= 0.01 * (0.1 * weights.values[i] + d.values[i]);
+    }
+    ExpectNear(MatrixOf(optimizer.Direction(0)), d, 2e-4);
+    ExpectNear(MatrixOf(parameters[0].tensor.detach()), weights, 5e-5);
+  }
+}
+
+TEST(Soap, IsAdamInABasisThatFollowsTheEigenvectorsOfItsCovariances) {
+  ExpectSoap(3, 3, /*both=*/true);
+  ExpectSoap(5, 3, /*both=*/true);
+  ExpectSoap(3, 6, /*both=*/false);
+}
+
+// Each of three fused matrices as if it were alone; what is no matrix of a block goes with AdamW.
+TEST(Soap, TurnsEachOfFusedMatricesByItself) {
+  v1::OptimizerSpec spec = SpecOf("soap");
+  spec.set_rotation_every(3);
+  spec.set_rotation_limit(100);
+  const std::vector<Parameter> fused = {ParameterOf("transformer.h.0.attn.c_attn.weight", {9, 3}),
+                                        ParameterOf("transformer.wte.weight", {4, 3})};
+  std::vector<Parameter> apart;
+  for (int part = 0; part < 3; ++part) apart.push_back(ParameterOf("m.weight", {3, 3}));
+  Soap together(spec, fused), by_itself(spec, apart);
+  for (int t = 1; t <= 6; ++t) {
+    SetGradients(fused, t);
+    for (int part = 0; part < 3; ++part) {
+      apart[part].tensor.mutable_grad() = fused[0].tensor.grad().narrow(0, 3 * part, 3).clone();
+    }
+    together.Step(t - 1, 0.01);
+    by_itself.Step(t - 1, 0.01);
+    for (int part = 0; part < 3; ++part) {
+      ExpectNear(MatrixOf(together.Direction(0).narrow(0, 3 * part, 3)),
+                 MatrixOf(by_itself.Direction(part)), 1e-5);
+    }
+    EXPECT_EQ(together.State(1).size(), 3u);
+  }
+}
+
 TEST(Lion, IsItsDefinition) {
   const std::vector<Parameter> parameters = {ParameterOf("w", {3, 4}), ParameterOf("b", {5})};
   Lion optimizer(SpecOf("lion"), parameters);
@@ -259,16 +422,15 @@ TEST(Lion, IsItsDefinition) {
 }
 
 TEST(LagCorrection, ExtrapolatesAnyOptimizerByItsMeanLagButByNoMoreThanOneChange) {
-  const Numbers lags = {0, 0.25, 0.25, 0, 0.5, 0.875, 1, 1.5, 7, 0};
-  const LagOf lag_of = [&](int64_t update) { return lags[update]; };
+  const LagOf lag_of = [](int64_t update) { return kLags[update]; };
   std::vector<Parameter> parameters = SomeOfAModel();
   LagCorrected muon(std::make_unique<Muon>(SpecOf("muon"), parameters), parameters,
                     v1::LAG_CORRECTION_EXTRAPOLATE, lag_of);
-  ExpectDefinition(muon, parameters, DirectionsOfMuon(true), Extrapolated(lags));
+  ExpectDefinition(muon, parameters, DirectionsOfMuon(true), Extrapolated(kLags));
   parameters = {ParameterOf("w", {3, 4}), ParameterOf("b", {5})};
   LagCorrected adamw(std::make_unique<AdamW>(SpecOf("adamw"), parameters), parameters,
                      v1::LAG_CORRECTION_EXTRAPOLATE, lag_of);
-  ExpectDefinition(adamw, parameters, {AdamDirection(), AdamDirection()}, Extrapolated(lags));
+  ExpectDefinition(adamw, parameters, {AdamDirection(), AdamDirection()}, Extrapolated(kLags));
 }
 
 TEST(LagCorrection, FeedsTheErrorBackOverAsManyUpdatesAsItTook) {

@@ -75,6 +75,8 @@ v1::JobSpec SmallJob(SmallData& data, const std::string& schedule, uint32_t accu
   spec.mutable_optimizer()->set_momentum(0.95);
   spec.mutable_optimizer()->set_split_qkv(true);
   spec.mutable_optimizer()->set_lag_correction_strength(1);
+  spec.mutable_optimizer()->set_rotation_every(3);
+  spec.mutable_optimizer()->set_rotation_limit(10000);
   spec.mutable_train()->set_updates(24);
   spec.mutable_train()->set_seed(7);
   spec.mutable_train()->set_eval_every(8);

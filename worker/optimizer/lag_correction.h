@@ -1,13 +1,8 @@
 #pragma once
 
-#include <functional>
-
 #include "worker/optimizer/optimizer.h"
 
 namespace paci {
-
-// The lag that is to be corrected for at an update of the run, in updates.
-using LagOf = std::function<double(int64_t update)>;
 
 // Any optimizer, corrected for lag: the gradients of an update are of weights `tau` updates back,
 // so its direction d_t is the one that was due tau updates ago, and the steps since then have gone

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "worker/optimizer/adamw.h"
+#include "worker/optimizer/matrix_optimizer.h"
 
 namespace paci {
 
@@ -11,37 +13,43 @@ namespace paci {
 // (Moonlight, arXiv 2502.16982, section 2.2). For the gradient g of a matrix [rows, columns]:
 //   m = momentum m + (1 - momentum) g
 //   d = 0.2 sqrt(max(rows, columns)) NewtonSchulz(momentum m + (1 - momentum) g)
-//   w = w - lr (weight_decay w + d)
-// Which parameters: those of two dimensions, except the embeddings and the head, whose rows are
-// looked up or compared by themselves. They and all vectors go with AdamW. A fused query, key and
-// value [3 hidden, hidden] is three matrices if `split_qkv` says so.
-class Muon final : public Optimizer {
+//
+// A Muon that looks ahead makes up for gradients that are of weights `tau` updates back, and does
+// so before it orthogonalises, which bounds what comes of it, noise included. With u what is
+// orthogonalised,
+//   mu = momentum^(1 + tau)               delay acts as a momentum itself, so a shorter one
+//   m = mu m + (1 - mu) g
+//   u = m + (1 - mu) (1 + tau) (g - m)    the newest gradient weighs more
+//   d = 0.2 sqrt(max(rows, columns)) NewtonSchulz(u + min(1, tau) (u - u_before))
+// Without lag it is the Muon above. Its AdamW part is not corrected.
+class Muon final : public MatrixOptimizer {
  public:
-  Muon(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters);
+  // It looks ahead if there is a `lag_of`.
+  Muon(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters,
+       LagOf lag_of = nullptr);
 
-  void Step(int64_t update, double learning_rate) override;
-  at::Tensor Direction(size_t index) const override;
-  // Of a matrix ("momentum", m) and ("direction", d); of the others AdamW's.
-  std::vector<std::pair<std::string, at::Tensor>> State(size_t index) const override;
-
-  static bool Takes(const Parameter& parameter);
+ protected:
+  void StepMatrices(int64_t update, double learning_rate) override;
+  at::Tensor DirectionOfMatrix(size_t i) const override { return kept_[i].direction; }
+  // ("momentum", m), ("direction", d) and, if it looks ahead, ("ahead", u).
+  std::vector<std::pair<std::string, at::Tensor>> StateOfMatrix(size_t i) const override;
 
  private:
-  struct Matrix {
-    Parameter parameter;
-    at::Tensor weights;  // its master
+  struct Kept {
     at::Tensor momentum;
     at::Tensor direction;
-    int64_t parts;  // equal ones, row by row, each a matrix of its own
-    double weight_decay;
+    at::Tensor ahead;  // undefined unless it looks ahead
   };
-  static std::vector<Parameter> OthersOf(const std::vector<Parameter>& parameters);
-  void StepMatrix(Matrix& matrix, double learning_rate) const;
+  // What is to be orthogonalised in this step, [parts, rows, columns].
+  at::Tensor Ahead(size_t i, double lag);
 
   const double momentum_;
-  std::vector<Matrix> matrices_;
-  AdamW others_;
-  std::vector<std::pair<bool, size_t>> position_;  // of each parameter: a matrix?, index there
+  const LagOf lag_of_;
+  std::vector<Kept> kept_;  // of each matrix
+  // Matrices of one block with the same sides, which are orthogonalised together: by the block's
+  // name and the sides, the shorter first. Not of several blocks: where the model is cut must not
+  // change the products that are made.
+  std::map<std::pair<std::string, std::pair<int64_t, int64_t>>, std::vector<size_t>> groups_;
 };
 
 // Close to U V^T of the singular value decomposition of each of [..., rows, columns], by five steps

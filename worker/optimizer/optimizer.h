@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,9 @@
 #include "worker/model/model.h"
 
 namespace paci {
+
+// The lag that is to be corrected for at an update of the run, in updates.
+using LagOf = std::function<double(int64_t update)>;
 
 // Single-threaded. Throws what LibTorch throws.
 class Optimizer {

@@ -331,6 +331,19 @@ TEST(Rule, LagIsMadeUpForOnce) {
             "pipeoptim; expected one of the two, so 0 here");
 }
 
+TEST(Rule, LookingAheadIsMuons) {
+  const auto error = [](const char* optimizer) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_optimizer()->set_name(optimizer);
+      s->mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_LOOK_AHEAD);
+    });
+  };
+  EXPECT_EQ(error("muon"), "");
+  EXPECT_EQ(error("adamw"),
+            "optimizer.lag_correction: look_ahead is of the momentum that muon orthogonalises, and "
+            "the optimizer is adamw; expected extrapolate here");
+}
+
 TEST(Rule, NesterovStepsWithAnOptimizerOfItsOwn) {
   const auto error = [](const char* schedule) {
     return ErrorAfter([&](v1::JobSpec* s) {
@@ -344,14 +357,18 @@ TEST(Rule, NesterovStepsWithAnOptimizerOfItsOwn) {
 
 // `auto` is decided by the schedule.
 TEST(LagCorrectionOf, IsNoneWhereThereIsNothingToCorrect) {
-  const auto of = [](const char* schedule, v1::LagCorrection asked) {
+  const auto of = [](const char* schedule, v1::LagCorrection asked,
+                     const char* optimizer = "adamw") {
     v1::JobSpec spec = ValidSpec();
+    spec.mutable_optimizer()->set_name(optimizer);
     spec.mutable_pipeline()->set_schedule(schedule);
     spec.mutable_optimizer()->set_lag_correction(asked);
     return LagCorrectionOf(spec);
   };
   EXPECT_EQ(of("paci", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_EXTRAPOLATE);
   EXPECT_EQ(of("async", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_EXTRAPOLATE);
+  EXPECT_EQ(of("paci", v1::LAG_CORRECTION_AUTO, "muon"), v1::LAG_CORRECTION_LOOK_AHEAD);
+  EXPECT_EQ(of("1f1b", v1::LAG_CORRECTION_AUTO, "muon"), v1::LAG_CORRECTION_NONE);
   EXPECT_EQ(of("1f1b", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_NONE);
   EXPECT_EQ(of("pipeoptim", v1::LAG_CORRECTION_AUTO), v1::LAG_CORRECTION_NONE);
   EXPECT_EQ(of("1f1b", v1::LAG_CORRECTION_ERROR_FEEDBACK), v1::LAG_CORRECTION_ERROR_FEEDBACK);

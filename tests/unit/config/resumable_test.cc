@@ -90,11 +90,21 @@ TEST(CheckResumableBy, TheOptimizerIsTheSameAndACorrectionFindsWhatItKeeps) {
   corrected.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_AUTO);
   EXPECT_THAT(
       std::string(CheckResumableBy(corrected, plain).message()),
-      HasSubstr("expected optimizer.lag_correction none, or a checkpoint of a job with one"));
+      HasSubstr("with the directions of earlier updates, which it does not keep; expected "
+                "optimizer.lag_correction none, or a checkpoint of a job with extrapolate or "
+                "error_feedback"));
   EXPECT_TRUE(CheckResumableBy(plain, corrected).ok());
   v1::JobSpec fed_back = corrected;
   fed_back.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_ERROR_FEEDBACK);
   EXPECT_TRUE(CheckResumableBy(fed_back, corrected).ok());
+  v1::JobSpec ahead = muon, muon_extrapolated = muon;
+  ahead.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_AUTO);
+  muon_extrapolated.mutable_optimizer()->set_lag_correction(v1::LAG_CORRECTION_EXTRAPOLATE);
+  EXPECT_TRUE(CheckResumableBy(ahead, ahead).ok());
+  EXPECT_THAT(std::string(CheckResumableBy(ahead, muon_extrapolated).message()),
+              HasSubstr("with the momentum of earlier updates"));
+  EXPECT_THAT(std::string(CheckResumableBy(muon_extrapolated, ahead).message()),
+              HasSubstr("with the directions of earlier updates"));
   v1::JobSpec clipped = plain;
   clipped.mutable_optimizer()->set_clip_scope(v1::CLIP_SCOPE_PIPELINE);
   EXPECT_THAT(std::string(CheckResumableBy(clipped, plain).message()),
