@@ -58,6 +58,9 @@ RECIPES = {
     "muon, momentum": Recipe("muon", momentum=0.9),
     "muon, look ahead": Recipe("muon", "look_ahead", momentum=0.9),
     "muon, look ahead, split": Recipe("muon", "look_ahead", momentum=0.9, split=2),
+    "muon, look ahead, less momentum": Recipe("muon", "look_ahead", momentum=0.85),
+    "muon, look ahead, less momentum, split": Recipe("muon", "look_ahead", momentum=0.85, split=2),
+    "muon, less momentum": Recipe("muon", momentum=0.85),
     "lion": Recipe("lion"),
     "lion, extrapolate": Recipe("lion", "extrapolate"),
 }
@@ -109,9 +112,10 @@ def parse() -> argparse.Namespace:
         return [float(word) for word in text.split(",")]
 
     def recipes(text: str) -> list[str]:
-        """By optimizer, or by a whole name with + for ", "."""
+        """By optimizer, or by a whole name with + for ", "; adamw+none is the optimizer alone."""
         wanted = [word.replace("+", ", ") for word in text.split(",")]
-        return [name for name, recipe in RECIPES.items() if name in wanted or recipe.optimizer in wanted]
+        return [name for name, recipe in RECIPES.items()
+                if name in wanted or recipe.optimizer in wanted or f"{name}, none" in wanted]
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", type=pathlib.Path, default=ROOT / ".run" / "quality.json")

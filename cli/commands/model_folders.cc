@@ -40,13 +40,13 @@ std::string RopeKeys(const v1::ModelSpec& model) {
 // The part of a job file that fits the checkpoint.
 std::string ModelSection(const v1::ModelSpec& model) {
   const bool is_llama = IsLlama(model);
-  return absl::StrCat("model:\n  family: ", is_llama ? "llama" : "gpt2",
-                      "\n  layers: ", model.layers(), "\n  hidden: ", model.hidden(),
-                      "\n  heads: ", model.heads(), "\n  kv_heads: ", model.kv_heads(),
-                      "\n  ffn_hidden: ", model.ffn_hidden(), "\n  context: ", model.context(),
-                      "\n  vocabulary: ", model.vocabulary(),
-                      "\n  norm_epsilon: ", PrintNumber(model.norm_epsilon()),
-                      is_llama ? RopeKeys(model) : "", "\n");
+  return absl::StrCat(
+      "model:\n  family: ", is_llama ? "llama" : "gpt2", "\n  layers: ", model.layers(),
+      "\n  hidden: ", model.hidden(), "\n  heads: ", model.heads(),
+      "\n  kv_heads: ", model.kv_heads(), "\n  ffn_hidden: ", model.ffn_hidden(),
+      "\n  context: ", model.context(), "\n  vocabulary: ", model.vocabulary(),
+      "\n  norm_epsilon: ", PrintNumber(model.norm_epsilon()), is_llama ? RopeKeys(model) : "",
+      model.tied_head() ? "\n  tied_head: true" : "", "\n");
 }
 
 absl::Status Import(const Context& context, const ImportOptions& options) {
@@ -83,7 +83,7 @@ Verb ImportVerb() {
           .description =
               "Reads config.json and the safetensors files of a GPT-2 or a Llama, and writes a "
               "checkpoint of update 0 with which a job can begin, without state of an optimizer. A "
-              "head that is tied to the embedding gets weights of its own. Prints the section "
+              "job may train a tied head apart, with model.tied_head false. Prints the section "
               "`model` of such a job's file. Reads and writes this machine's files; asks no "
               "coordinator.",
           .example = "pacictl import ~/models/gpt2 /runs --name gpt2",

@@ -152,7 +152,8 @@ Fields SpecFields(const v1::JobSpec& spec) {
                         ? ""
                         : absl::StrCat(KvHeads(model), " of keys and values, "),
                     "MLP ", FfnHidden(model), ", context ", model.context(), ", vocabulary ",
-                    model.vocabulary(), ", dropout ", NumberText(model.dropout()))},
+                    model.vocabulary(), model.tied_head() ? ", tied head" : "", ", dropout ",
+                    NumberText(model.dropout()))},
       {"Data", absl::StrCat(TrainingPaths(data), data.validation().empty() ? "" : ", validation ",
                             data.validation(), ", ", TokenizerName(data.tokenizer()))},
       {"Pipeline", Pipeline(spec)},

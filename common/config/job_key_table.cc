@@ -109,8 +109,7 @@ constexpr JobKey kKeys[] = {
     {"model.vocabulary", KeyType::kCount,
      Derived("256 with `tokenizer: bytes`, 50257 with `uint16`, 128256 with `uint32`",
              DefaultVocabulary),
-     Between(1, 16777216), "",
-     "Token ids are 0 to `vocabulary` - 1. The head has weights of its own."},
+     Between(1, 16777216), "", "Token ids are 0 to `vocabulary` - 1."},
     {"model.dropout", KeyType::kNumber, Constant("0"), FromBelow(0, 1), "",
      "Probability of dropping an element of the embedding, the attention and each residual branch, "
      "in training."},
@@ -142,6 +141,13 @@ constexpr JobKey kKeys[] = {
      "between the two in between."},
     {"model.rope_original_context", KeyType::kCount, Constant("8192"), Between(1, 1048576),
      "tokens", "With a `rope_factor` above 1: context of the model before it was extended."},
+    {"model.tied_head",
+     KeyType::kBool,
+     Constant("false"),
+     {},
+     "",
+     "Whether the head scores with the embedding's matrix, and has no weights of its own; see "
+     "Models."},
 
     {"data.train", KeyType::kPaths, RequiredUnlessEmulated(), Between(0, 4096), "",
      "Training text, a path as the workers see it; `*`, `?` and `[]` in a file's name stand for "

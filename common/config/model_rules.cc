@@ -4,11 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/model_shape.h"
+#include "common/schedule/presets.h"
 
 namespace paci {
 namespace {
 
 constexpr double kMaxParameters = 1e12;
+constexpr double kMaxTiedBytes = 16.0 * (1ull << 30);  // as of an activation
 
 // Matrices and embeddings; what is left out is a share of 1/hidden.
 double Parameters(const v1::ModelSpec& model) {
@@ -64,6 +66,28 @@ std::string ModelIsOfBearableSize(const v1::JobSpec& spec) {
                       kMaxParameters);
 }
 
+std::string TiedHeadGoesWithFrames(const v1::JobSpec& spec) {
+  if (!spec.model().tied_head()) return "";
+  const absl::StatusOr<Preset> preset = FindPreset(spec.pipeline().schedule());
+  if (!preset.ok()) return "";
+  const bool is_line_of_whole_backwards = !preset->order || *preset->order == Order::kDrainFirst ||
+                                          *preset->order == Order::kStrict ||
+                                          *preset->order == Order::kFillDrain;
+  if (spec.has_emulation()) {
+    return "true with an emulation, which has no matrix to share; expected false";
+  }
+  const double bytes = 4.0 * spec.model().vocabulary() * spec.model().hidden();
+  if (bytes > kMaxTiedBytes) {
+    return absl::StrCat("true makes frames of ", bytes,
+                        " bytes of model.vocabulary x model.hidden; expected at most 16 GiB, or "
+                        "false");
+  }
+  if (is_line_of_whole_backwards && preset->weights == WeightPolicy::kCurrent) return "";
+  return absl::StrCat("true with schedule ", preset->name,
+                      ", which splits backwards, goes round in a ring or keeps other weights than "
+                      "the newest; expected gpipe, 1f1b, async or paci, or false");
+}
+
 }  // namespace
 
 std::vector<JobRule> ModelRules() {
@@ -81,6 +105,11 @@ std::vector<JobRule> ModelRules() {
       {{"model.rope_low_frequency", "model.rope_high_frequency", "model.rope_factor"},
        "With a `rope_factor` above 1, `rope_low_frequency` is below `rope_high_frequency`.",
        FrequenciesAreInOrder},
+      {{"model.tied_head", "model.vocabulary", "model.hidden", "pipeline.schedule"},
+       "`tied_head` needs `schedule: gpipe`, `1f1b`, `async` or `paci`, no `emulation`, and a "
+       "matrix "
+       "of at most 16 GiB in float32.",
+       TiedHeadGoesWithFrames},
       {{"model.layers", "model.hidden", "model.vocabulary", "model.context", "model.ffn_hidden"},
        "The model has at most 10^12 parameters.",
        ModelIsOfBearableSize},

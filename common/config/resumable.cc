@@ -57,6 +57,20 @@ bool ClipsByPipeline(const v1::JobSpec& spec) {
   return spec.optimizer().clip_scope() == v1::CLIP_SCOPE_PIPELINE;
 }
 
+// What Soap keeps has the shape of the matrices and sides that it turns.
+absl::Status CheckSoap(const v1::OptimizerSpec& job, const v1::OptimizerSpec& writer) {
+  if (job.name() != "soap") return absl::OkStatus();
+  if (job.rotation_limit() != writer.rotation_limit()) {
+    return absl::FailedPreconditionError(absl::StrCat("its optimizer.rotation_limit is ",
+                                                      writer.rotation_limit(), "; the job's is ",
+                                                      job.rotation_limit()));
+  }
+  if (job.split_qkv() == writer.split_qkv()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("its optimizer.split_qkv is ", writer.split_qkv() ? "true" : "false",
+                   "; the job's is not, and with soap it must be"));
+}
+
 absl::Status CheckOptimizer(const v1::JobSpec& job, const v1::JobSpec& writer) {
   const std::string& own = job.optimizer().name();
   const std::string& its = writer.optimizer().name();
@@ -70,6 +84,7 @@ absl::Status CheckOptimizer(const v1::JobSpec& job, const v1::JobSpec& writer) {
         "norms, which it does not keep; expected optimizer.clip_scope stage, or a checkpoint of a "
         "job with optimizer.clip_scope pipeline");
   }
+  if (absl::Status same = CheckSoap(job.optimizer(), writer.optimizer()); !same.ok()) return same;
   const Kept needed = KeptFor(LagCorrectionOf(job));
   if (needed == Kept::kNothing || needed == KeptFor(LagCorrectionOf(writer))) {
     return absl::OkStatus();
@@ -90,6 +105,10 @@ absl::Status CheckSameModel(const v1::JobSpec& job, const v1::JobSpec& writer) {
                                                       FamilyOf(writer.model()), "; the job's is ",
                                                       FamilyOf(job.model())));
   }
+  if (job.model().tied_head() && !writer.model().tied_head()) {
+    return absl::FailedPreconditionError(
+        "its head has weights of its own; the job's model.tied_head is true");
+  }
   for (const Size& size : kSizes) {
     const int64_t its = size.get(writer.model());
     const int64_t own = size.get(job.model());
@@ -102,6 +121,10 @@ absl::Status CheckSameModel(const v1::JobSpec& job, const v1::JobSpec& writer) {
 
 absl::Status CheckResumableBy(const v1::JobSpec& job, const v1::JobSpec& writer) {
   if (absl::Status same = CheckSameModel(job, writer); !same.ok()) return same;
+  if (writer.model().tied_head() && !job.model().tied_head()) {
+    return absl::FailedPreconditionError(
+        "its head is tied and has no weights of its own; expected model.tied_head true");
+  }
   if (absl::Status same = CheckOptimizer(job, writer); !same.ok()) return same;
   const std::string& schedule = job.pipeline().schedule();
   const absl::string_view needed = StateOf(schedule);

@@ -165,15 +165,9 @@ absl::StatusOr<v1::ModelSpec> ModelOfConfig(absl::string_view json, absl::string
   if (!config.status().ok()) return config.status();
   v1::ModelSpec model = type == "llama" ? Llama(config) : Gpt2(config);
   model.set_vocabulary(config.Count("vocab_size"));
+  model.set_tied_head(config.Flag("tie_word_embeddings", type == "gpt2"));
   if (!config.status().ok()) return config.status();
   return model;
-}
-
-bool HasTiedHead(absl::string_view json) {
-  const absl::StatusOr<Json> parsed = Parse(json, "");
-  if (!parsed.ok()) return false;
-  Config config(*parsed, "");
-  return config.Flag("tie_word_embeddings", config.Text("model_type") == "gpt2");
 }
 
 std::string ConfigOf(const v1::ModelSpec& model) {
@@ -212,7 +206,7 @@ std::string ConfigOf(const v1::ModelSpec& model) {
     json["embd_pdrop"] = json["attn_pdrop"] = json["resid_pdrop"] = model.dropout();
   }
   json["vocab_size"] = model.vocabulary();
-  json["tie_word_embeddings"] = false;
+  json["tie_word_embeddings"] = model.tied_head();
   json["torch_dtype"] = "float32";
   return json.dump(2) + "\n";
 }

@@ -17,11 +17,7 @@ namespace paci {
 // setting that this program cannot compute; says which key, and what it could be. `path` is for the
 // errors.
 absl::StatusOr<v1::ModelSpec> ModelOfConfig(absl::string_view json, absl::string_view path);
-// Whether its head is the embedding, and so has no weights of its own in the files. The JSON is one
-// that ModelOfConfig takes.
-bool HasTiedHead(absl::string_view json);
-
-// The config.json of such a model with a head of its own.
+// The config.json of such a model.
 std::string ConfigOf(const v1::ModelSpec& model);
 
 }  // namespace paci

@@ -26,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kConfig[] = "config.json";
+constexpr char kHead[] = "lm_head.weight";
 constexpr char kWeights[] = "model.safetensors";
 constexpr char kIndex[] = "model.safetensors.index.json";
 constexpr absl::string_view kPrefix = "transformer.";
@@ -144,11 +145,10 @@ void Transpose(Weight& weight) {
 }
 
 absl::StatusOr<std::vector<Weight>> ReadUnit(const TensorFolder& source, const std::string& folder,
-                                             const v1::ModelSpec& model, uint32_t unit,
-                                             bool has_tied_head) {
+                                             const v1::ModelSpec& model, uint32_t unit) {
   std::vector<Weight> weights;
   for (const WeightName& name : WeightsOfUnit(model, unit)) {
-    const bool is_tied = has_tied_head && name.name == "lm_head.weight";
+    const bool is_tied = model.tied_head() && name.name == kHead;
     const absl::StatusOr<TensorView> stored =
         source.Find(is_tied ? WeightsOfUnit(model, 0).front().name : name.name);
     if (!stored.ok()) return stored.status();
@@ -195,9 +195,8 @@ absl::StatusOr<Manifest> ImportModel(const std::string& folder, const std::strin
   commit.mutable_key()->set_job_id(name);
   const std::string directory = CheckpointDirectory(spec, name, CheckpointName());
   if (absl::Status absent = ExpectAbsent(directory); !absent.ok()) return absent;
-  const bool has_tied_head = HasTiedHead(*config);
   for (uint32_t unit = 0; unit <= model->layers() + 1; ++unit) {
-    const auto weights = ReadUnit(*tensors, folder, *model, unit, has_tied_head);
+    const auto weights = ReadUnit(*tensors, folder, *model, unit);
     absl::StatusOr<v1::CheckpointPart> part =
         weights.ok() ? WritePart(directory, /*update=*/0, {{unit, ViewsOf(*weights), {}}})
                      : absl::StatusOr<v1::CheckpointPart>(weights.status());
@@ -226,6 +225,7 @@ absl::StatusOr<uint64_t> ExportModel(const std::string& directory, const std::st
     const absl::StatusOr<SafetensorsFile> file = OpenWeights(directory, unit);
     if (!file.ok()) return file.status();
     for (const WeightName& name : WeightsOfUnit(model, unit)) {
+      if (model.tied_head() && name.name == kHead) continue;
       const absl::StatusOr<TensorView> stored = file->Find(name.name);
       if (!stored.ok()) return stored.status();
       absl::StatusOr<Weight> weight = Read(name, *stored, name.shape, file->path());

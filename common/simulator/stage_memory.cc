@@ -107,8 +107,11 @@ int64_t WorkingBytes(const v1::JobSpec& spec, int first_unit, int end_unit) {
                                                         : 2 * FfnHidden(spec.model());
     temporaries = std::max(temporaries, floats);
   }
+  // Of a tied head the matrix and a gradient, on their way.
+  const bool passes_on = spec.model().tied_head() && spec.pipeline().stages() > 1;
+  const int64_t tied = passes_on ? 2 * kFloatBytes * spec.model().vocabulary() * hidden : 0;
   // One activation that arrives meanwhile, two gradients.
-  return Tokens(spec) * ActivationElementBytes(spec) * (3 * hidden + temporaries);
+  return tied + Tokens(spec) * ActivationElementBytes(spec) * (3 * hidden + temporaries);
 }
 
 // Of Soap, beside two numbers a weight: a covariance and a basis for each side of each matrix.
@@ -130,6 +133,9 @@ int64_t OptimizerElements(const v1::JobSpec& spec, int unit) {
   const bool is_block = !IsEmbedding(unit) && !IsHead(spec.model(), unit);
   const v1::LagCorrection correction = LagCorrectionOf(spec);
   int64_t elements = 2 * parameters;
+  if (spec.model().tied_head() && IsHead(spec.model(), unit)) {
+    elements -= 2 * int64_t{spec.model().vocabulary()} * spec.model().hidden();
+  }
   if (is_block && spec.optimizer().name() == "soap") elements += RotationElements(spec);
   if (correction == v1::LAG_CORRECTION_NONE) return elements;
   return elements + (is_block || correction != v1::LAG_CORRECTION_LOOK_AHEAD ? parameters : 0);

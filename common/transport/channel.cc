@@ -17,6 +17,8 @@ absl::string_view NameOf(FrameKind kind) {
       return "part of a state's copy";
     case FrameKind::kControl:
       return "control";
+    case FrameKind::kTied:
+      return "tied head's frame";
   }
   return "frame of an unknown kind";
 }

@@ -24,6 +24,7 @@ enum class FrameKind : uint8_t {
   kEvaluation = 3,  // activation of a validation micro-batch
   kStateCopy = 4,   // a part of a copy of a stage's state
   kControl = 5,     // what a transport over another one says for itself
+  kTied = 6,        // of a tied head: the embedding's matrix, or the gradient of the head's copy
 };
 
 // What a frame carries. The receiver always knows which tag comes next; any other is an error.

@@ -4,6 +4,7 @@
 
 usage: models_test.py BUILD, by the Python of .deps/models
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -100,6 +101,8 @@ def check(name: str, config: transformers.PretrainedConfig, running, work: pathl
 
     newest = job["checkpoints"][-1]["directory"]
     pacictl("export", newest, work / f"{name}-trained")
+    exported = json.loads((work / f"{name}-trained" / "config.json").read_text())
+    assert exported["tie_word_embeddings"] == config.tie_word_embeddings, exported
     expect_same(theirs(work / f"{name}-trained", ids), ours(newest, ids, work), f"{name}, trained and exported")
 
 

@@ -101,8 +101,9 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
   const auto check = [&](const std::string& schedule, v1::Recompute recompute, uint32_t hidden,
                          const std::string& optimizer = "adamw",
                          v1::LagCorrection correction = v1::LAG_CORRECTION_NONE,
-                         bool is_llama = false) {
+                         bool is_llama = false, bool is_tied = false) {
     v1::JobSpec spec = SmallJob(data, schedule, 6);
+    spec.mutable_model()->set_tied_head(is_tied);
     spec.mutable_optimizer()->set_name(optimizer);
     spec.mutable_optimizer()->set_lag_correction(correction);
     spec.mutable_model()->set_layers(4);
@@ -144,6 +145,10 @@ TEST(Memory, OfARunningStageIsWhatThePlannerSays) {
     check("paci", v1::RECOMPUTE_NONE, 64, optimizer, v1::LAG_CORRECTION_EXTRAPOLATE);
   }
   check("paci", v1::RECOMPUTE_NONE, 64, "muon", v1::LAG_CORRECTION_LOOK_AHEAD);
+  for (const char* schedule : {"paci", "1f1b"}) {
+    check(schedule, v1::RECOMPUTE_NONE, 64, "adamw", v1::LAG_CORRECTION_NONE, /*is_llama=*/false,
+          /*is_tied=*/true);
+  }
   for (const v1::Recompute recompute :
        {v1::RECOMPUTE_NONE, v1::RECOMPUTE_SELECTIVE, v1::RECOMPUTE_FULL}) {
     check("paci", recompute, 64, "adamw", v1::LAG_CORRECTION_NONE, /*is_llama=*/true);

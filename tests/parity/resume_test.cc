@@ -1,5 +1,6 @@
 // A run that goes on from a checkpoint gives bit for bit what the run that was not interrupted
 // gave.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -9,6 +10,7 @@
 #include "common/config/checkpoint_directory.h"
 #include "common/schedule/presets.h"
 #include "tests/parity/small_job.h"
+#include "worker/compute/stage_model.h"
 #include "worker/compute/torch_compute.h"
 
 namespace paci {
@@ -106,6 +108,25 @@ TEST(Resume, ClippingByThePipelinesNormGoesOnBitForBit) {
   // Over other stages it goes on, too.
   spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
   EXPECT_EQ(Train(spec, {3, 2}, std::nullopt, nullptr, &checkpoint).losses.size(), 8u);
+}
+
+TEST(Resume, ATiedHeadGoesOnBitForBitFromACheckpointThatHasItOnce) {
+  SmallData data;
+  for (const char* schedule : {"1f1b", "paci"}) {
+    SCOPED_TRACE(schedule);
+    v1::JobSpec spec = CheckpointedJob(data, schedule, 2);
+    spec.mutable_model()->set_tied_head(true);
+    const RunResult whole = Train(spec, {2, 1, 1, 1});
+    const v1::Checkpoint checkpoint = Commit(spec, whole, 16);
+    spec.mutable_checkpoint()->set_dir(data.NewCheckpointFolder());
+    ExpectTheRest(Train(spec, {2, 1, 1, 1}, /*delay_seed=*/3, nullptr, &checkpoint), whole, 16);
+    EXPECT_EQ(OpenWeights(checkpoint.directory(), 4)->Find("lm_head.weight").status().code(),
+              absl::StatusCode::kNotFound);
+    spec.mutable_model()->set_tied_head(false);
+    EXPECT_THAT(std::string(StageModel(spec, 4, 5).Load(checkpoint.directory()).message()),
+                testing::HasSubstr("expected a checkpoint of a job whose head has weights of its "
+                                   "own, or model.tied_head true"));
+  }
 }
 
 // What recovery.mode fast goes on from: the same as a checkpoint holds, over another worker's

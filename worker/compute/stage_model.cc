@@ -96,6 +96,9 @@ StageModel::StageModel(const v1::JobSpec& spec, const Chunks& chunks, at::Device
     }
     chunks_.push_back({begin, units_.size()});
   }
+  Parameter* const embedding = units_.front()->shared();
+  Parameter* const head = units_.back()->shared();
+  if (embedding != nullptr && head != nullptr) *head = *embedding;
 }
 
 at::Tensor StageModel::Forward(at::Tensor input, std::optional<int64_t> micro_batch, Range range,
@@ -120,22 +123,32 @@ std::vector<Parameter> StageModel::parameters() const {
   return all;
 }
 
-void StageModel::TakeMasters() {
+Parameter* StageModel::shared() const {
+  Parameter* const embedding = units_.front()->shared();
+  return embedding != nullptr ? embedding : units_.back()->shared();
+}
+
+template <typename Visit>
+void StageModel::ForEachWithMaster(const Visit& visit) const {
   if (!has_masters_) return;
   for (const auto& unit : units_) {
-    for (const Parameter& p : unit->parameters()) p.tensor.variable_data().copy_(p.master);
+    for (const Parameter& p : unit->parameters()) visit(p);
   }
+  // The head's copy; what the embedding shares was among its parameters.
+  const bool has_embedding = numbers_.front() == 0;
+  if (shared() != nullptr && !has_embedding) visit(*shared());
+}
+
+void StageModel::TakeMasters() {
+  ForEachWithMaster([](const Parameter& p) { p.tensor.variable_data().copy_(p.master); });
 }
 
 void StageModel::SumGradients() {
-  if (!has_masters_) return;
-  for (const auto& unit : units_) {
-    for (const Parameter& p : unit->parameters()) {
-      if (!p.tensor.grad().defined()) continue;
-      p.sum.add_(p.tensor.grad());
-      p.tensor.mutable_grad().reset();
-    }
-  }
+  ForEachWithMaster([](const Parameter& p) {
+    if (!p.tensor.grad().defined()) return;
+    at::Tensor(p.sum).add_(p.tensor.grad());
+    at::Tensor(p.tensor).mutable_grad().reset();
+  });
 }
 
 at::Tensor StageModel::OnHost(const at::Tensor& tensor) {
@@ -164,6 +177,12 @@ template <typename Source>
 absl::Status StageModel::CopyWeights(const Source& from, size_t unit) {
   for (const Parameter& parameter : units_[unit]->parameters()) {
     const absl::Status copied = Copy(from, parameter.name, parameter.master);
+    if (absl::IsNotFound(copied) && parameter.name == "lm_head.weight") {
+      return absl::FailedPreconditionError(
+          absl::StrCat(copied.message(),
+                       "; expected a checkpoint of a job whose head has weights "
+                       "of its own, or model.tied_head true"));
+    }
     if (!copied.ok()) return copied;
   }
   return absl::OkStatus();

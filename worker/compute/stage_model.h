@@ -42,6 +42,10 @@ class StageModel {
   }
 
   std::vector<Parameter> parameters() const;
+  // With a tied head, the matrix that embedding and head share, at the stages that have one of
+  // them; elsewhere nullptr. A head's copy is not among the parameters: it takes part in
+  // TakeMasters and SumGradients, and comes from where the embedding is.
+  Parameter* shared() const;
   // Where weights are not their own masters: gives them the masters' values; and adds the gradients
   // that a backward left in the weights to their sums.
   void TakeMasters();
@@ -57,6 +61,9 @@ class StageModel {
   absl::Status Load(const StateCopy& copy, const State& state);
 
  private:
+  // Of weights that are not their own masters.
+  template <typename Visit>
+  void ForEachWithMaster(const Visit& visit) const;
   template <typename Source>
   absl::Status CopyWeights(const Source& from, size_t unit);
   template <typename Source>

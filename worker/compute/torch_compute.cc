@@ -22,6 +22,7 @@
 #include "worker/compute/stage_model.h"
 #include "worker/compute/stage_passes.h"
 #include "worker/compute/stage_weights.h"
+#include "worker/compute/tied_head.h"
 #include "worker/compute/token_batches.h"
 #include "worker/data/batch_source.h"
 #include "worker/device/device_clock.h"
@@ -73,6 +74,7 @@ class TorchCompute final : public StageCompute {
                                          options_.dtype(at::kFloat))),
         norm_(spec_.optimizer().clip_scope() == v1::CLIP_SCOPE_PIPELINE, stage_,
               spec_.pipeline().stages(), options_),
+        tied_(spec_, *schedule_, model_.shared(), device),
         poison_(schedule_.get(), /*asks_later=*/!device.is_cpu()),
         sample_(parameters_),
         clock_(device) {}
@@ -85,6 +87,7 @@ class TorchCompute final : public StageCompute {
         inputs_.back().values.set_requires_grad(true);
       }
       outputs_.resize(slots);
+      tied_.Prepare(slots, returns);
       for (int i = 0; i < slots && norm_.is_used(); ++i) {
         frames_.push_back(norm_.MakeBuffer(shape_));
       }
@@ -126,6 +129,7 @@ class TorchCompute final : public StageCompute {
         };
       }
       if (schedule_->TakesFrame(action)) norm_.OnActivation(inputs_[slot]);
+      if (tied_.OnInput(action, slot)) model_.TakeMasters();
       weights_->Forward(micro_batch, [&] {
         outputs_[slot] = passes_[action.chunk]->Forward(slot, InputOf(action, *batch, slot),
                                                         micro_batch, finish);
@@ -155,6 +159,7 @@ class TorchCompute final : public StageCompute {
                                                   : loss_gradient_);
       });
       model_.SumGradients();
+      tied_.OnBackward(action, slot, return_index);
       if (!schedule_->MakesFrame(action)) return absl::StatusOr<ConstBytes>(ConstBytes());
       at::Tensor& gradient = inputs_[slot].values.mutable_grad();
       gradient = gradient.contiguous();
@@ -175,6 +180,7 @@ class TorchCompute final : public StageCompute {
     return Guarded("update ", update, [&]() -> absl::StatusOr<StepResult> {
       const at::NoGradGuard no_grad;
       StepResult result;
+      tied_.AddGradient();
       result.learning_rate = LearningRateAt(spec_, update) * weights_->LearningRateScale(update) *
                              LagScale(spec_.optimizer(), schedule_->MeanLag(update));
       std::vector<at::Tensor> gradients;
@@ -207,6 +213,7 @@ class TorchCompute final : public StageCompute {
       const at::NoGradGuard no_grad;
       const absl::StatusOr<at::Tensor> batch = BatchOf(action, &TokenBatches::Validation);
       if (!batch.ok()) return batch.status();
+      if (tied_.OnInput(action, slot)) model_.TakeMasters();
       const at::Tensor output =
           model_.Forward(InputOf(action, *batch, slot), std::nullopt, model_.chunk(action.chunk));
       if (schedule_->MakesFrame(action)) return Keep(output, slot);
@@ -251,6 +258,20 @@ class TorchCompute final : public StageCompute {
   // The same from a copy of this stage.
   absl::Status Load(const StateCopy& copy) { return OnLoaded(model_.Load(copy, State())); }
 
+  absl::StatusOr<absl::Span<std::byte>> TiedInput(Action action, int slot) override {
+    return WithTied(action, [&] { return tied_.Input(action, slot); });
+  }
+  absl::StatusOr<ConstBytes> TiedOutput(Action action, int slot) override {
+    return WithTied(action, [&] { return tied_.Output(action, slot); });
+  }
+  absl::StatusOr<absl::Span<std::byte>> TiedOutputGradient(Action action,
+                                                           int return_index) override {
+    return WithTied(action, [&] { return tied_.OutputGradient(action, return_index); });
+  }
+  absl::StatusOr<ConstBytes> TiedGradient(Action action, int slot) override {
+    return WithTied(action, [&] { return tied_.Gradient(action, slot); });
+  }
+
   bool RunsAhead() const override { return !device_.is_cpu(); }
   void BeginAction() override { clock_.Begin(); }
   void EndAction() override { clock_.End(); }
@@ -272,6 +293,12 @@ class TorchCompute final : public StageCompute {
       return absl::StrCat("stage ", stage_, " of job ", job_id_, ", ", what, index);
     };
     return Guard(describe, work);
+  }
+
+  template <typename Work>
+  absl::StatusOr<std::invoke_result_t<Work>> WithTied(Action action, const Work& work) const {
+    return Guarded("the tied head's frame with micro-batch ", action.index,
+                   [&]() -> absl::StatusOr<std::invoke_result_t<Work>> { return work(); });
   }
 
   absl::Status OnLoaded(absl::Status loaded) {
@@ -346,6 +373,7 @@ class TorchCompute final : public StageCompute {
   std::vector<std::unique_ptr<StagePasses>> passes_;  // by chunk
   const at::Tensor loss_gradient_;  // 1 / a: an update's gradient is that of the mean loss
   PipelineNorm norm_;
+  TiedHead tied_;
   PoisonWatch poison_;
   SampledWeights sample_;
   DeviceClock clock_;

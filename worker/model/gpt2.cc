@@ -42,6 +42,7 @@ class Embedding final : public ModelUnit {
  public:
   Embedding(const v1::ModelSpec& model, uint64_t seed)
       : dropout_(model.dropout()),
+        is_tied_(model.tied_head()),
         make_(&parameters_, "transformer.", seed, 0),
         tokens_(make_.Matrix("wte.weight", model.vocabulary(), model.hidden())),
         positions_(make_.Matrix("wpe.weight", model.context(), model.hidden())) {}
@@ -50,9 +51,11 @@ class Embedding final : public ModelUnit {
     Dropout dropout(dropout_, options.dropout_seed, input.device());
     return dropout(at::embedding(tokens_, input) + positions_.narrow(0, 0, input.size(1)));
   }
+  Parameter* shared() override { return is_tied_ ? &parameters_.front() : nullptr; }
 
  private:
   const double dropout_;
+  const bool is_tied_;
   Initializer make_;
   const at::Tensor tokens_;     // [vocabulary, hidden]
   const at::Tensor positions_;  // [context, hidden]

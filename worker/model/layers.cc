@@ -56,6 +56,11 @@ at::Tensor Initializer::Add(const std::string& name, at::Tensor tensor, bool dec
   return tensor;
 }
 
+Parameter CopyOfEmbedding(const v1::ModelSpec& model) {
+  const at::Tensor zeros = at::zeros({model.vocabulary(), model.hidden()}, at::kFloat);
+  return {"lm_head.weight", at::Tensor(zeros).set_requires_grad(true), /*decays=*/true};
+}
+
 at::Tensor Project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                    DeferredGradients* deferred) {
   return deferred != nullptr ? DeferredLinear(x, weight, bias, deferred)

@@ -64,24 +64,37 @@ class Dropout {
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      Dropout& dropout);
 
+// What a tied head scores with until the embedding's matrix takes its place: zeros.
+Parameter CopyOfEmbedding(const v1::ModelSpec& model);
+
 // The last unit: a norm, which the family makes under `norm_name`, and the scores of the
 // vocabulary.
 template <typename Norm>
 class Head final : public ModelUnit {
  public:
   Head(const v1::ModelSpec& model, uint32_t unit, uint64_t seed, const char* norm_name)
-      : make_(&parameters_, "", seed, unit),
-        norm_(make_, norm_name, model),
-        weight_(make_.Matrix("lm_head.weight", model.vocabulary(), model.hidden())) {}
+      : make_(&parameters_, "", seed, unit), norm_(make_, norm_name, model) {
+    if (model.tied_head()) {
+      copy_ = CopyOfEmbedding(model);
+    } else {
+      weight_ = make_.Matrix("lm_head.weight", model.vocabulary(), model.hidden());
+    }
+  }
 
   at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) override {
-    return Project(norm_(input), weight_, /*bias=*/{}, options.deferred);
+    return Project(norm_(input), copy_ ? copy_->tensor : weight_, /*bias=*/{}, options.deferred);
+  }
+  Parameter* shared() override { return copy_ ? &*copy_ : nullptr; }
+  void MoveTo(at::Device device, at::ScalarType type) override {
+    ModelUnit::MoveTo(device, type);
+    if (copy_) copy_->MoveTo(device, type);
   }
 
  private:
   Initializer make_;
   const Norm norm_;
-  const at::Tensor weight_;  // [vocabulary, hidden]
+  at::Tensor weight_;              // [vocabulary, hidden]; undefined if the head is tied
+  std::optional<Parameter> copy_;  // the same; has a value if the head is tied
 };
 
 }  // namespace paci

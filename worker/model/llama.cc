@@ -83,6 +83,7 @@ class Embedding final : public ModelUnit {
  public:
   Embedding(const v1::ModelSpec& model, uint64_t seed)
       : dropout_(model.dropout()),
+        is_tied_(model.tied_head()),
         make_(&parameters_, "model.", seed, 0),
         tokens_(make_.Matrix("embed_tokens.weight", model.vocabulary(), model.hidden())) {}
 
@@ -90,9 +91,11 @@ class Embedding final : public ModelUnit {
     Dropout dropout(dropout_, options.dropout_seed, input.device());
     return dropout(at::embedding(tokens_, input));
   }
+  Parameter* shared() override { return is_tied_ ? &parameters_.front() : nullptr; }
 
  private:
   const double dropout_;
+  const bool is_tied_;
   Initializer make_;
   const at::Tensor tokens_;  // [vocabulary, hidden]
 };

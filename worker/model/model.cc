@@ -8,18 +8,20 @@
 
 namespace paci {
 
+void Parameter::MoveTo(at::Device device, at::ScalarType type) {
+  master = master.to(device);
+  if (type == at::kFloat) {
+    tensor.set_data(master);
+    master = tensor.variable_data();
+  } else {
+    tensor.set_data(master.to(type));
+    sum = at::zeros_like(master);
+  }
+}
+
 void ModelUnit::MoveTo(at::Device device, at::ScalarType type) {
   if (device.is_cpu() && type == at::kFloat) return;  // as they were made
-  for (Parameter& parameter : parameters_) {
-    parameter.master = parameter.master.to(device);
-    if (type == at::kFloat) {
-      parameter.tensor.set_data(parameter.master);
-      parameter.master = parameter.tensor.variable_data();
-    } else {
-      parameter.tensor.set_data(parameter.master.to(type));
-      parameter.sum = at::zeros_like(parameter.master);
-    }
-  }
+  for (Parameter& parameter : parameters_) parameter.MoveTo(device, type);
 }
 
 uint32_t UnitCount(const v1::ModelSpec& model) { return model.layers() + 2; }

@@ -1,9 +1,10 @@
 #pragma once
 
 // The model: a decoder-only transformer of the family of GPT-2 (gpt2.h) or Llama (llama.h), with a
-// head that has weights of its own, as a row of units, 0: embedding, 1..layers: blocks, layers+1:
-// head, so that a stage is any contiguous range of them. A unit's weights depend on the job's seed
-// and its number only, and its arithmetic on its input only: where the row is cut changes no bit.
+// head that has weights of its own or is tied to the embedding, as a row of units, 0: embedding,
+// 1..layers: blocks, layers+1: head, so that a stage is any contiguous range of them. A unit's
+// weights depend on the job's seed and its number only, and its arithmetic on its input only: where
+// the row is cut changes no bit.
 //
 // LibTorch tensors, made as float32 on the CPU. worker/compute and worker/engine may depend on this
 // room.
@@ -35,6 +36,7 @@ struct Parameter {
   // float32: where gradients of several backwards are summed; undefined: in `tensor` itself.
   at::Tensor sum;
 
+  void MoveTo(at::Device device, at::ScalarType type);
   // Of an update.
   const at::Tensor& gradient() const { return sum.defined() ? sum : tensor.grad(); }
 };
@@ -57,8 +59,11 @@ class ModelUnit {
   virtual at::Tensor Forward(const at::Tensor& input, const ForwardOptions& options) = 0;
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  // With a tied head, the matrix that embedding and head share: the embedding's parameter, and a
+  // copy that the head does not count among its parameters; elsewhere nullptr.
+  virtual Parameter* shared() { return nullptr; }
   // Moves the parameters, and makes them of `type`, float32 or BFloat16. Before the first forward.
-  void MoveTo(at::Device device, at::ScalarType type);
+  virtual void MoveTo(at::Device device, at::ScalarType type);
 
  protected:
   std::vector<Parameter> parameters_;

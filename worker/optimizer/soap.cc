@@ -57,7 +57,7 @@ void Soap::StepMatrices(int64_t /*update*/, double learning_rate) {
     }
     moments.step.add_(1);
     moments.exp_avg.lerp_(gradient, 1 - spec_.beta1());
-    moments.exp_avg_sq.lerp_(moments.Rotated(gradient).square_(), 1 - spec_.beta2());
+    moments.exp_avg_sq.lerp_(moments.Rotated(gradient).square(), 1 - spec_.beta2());
     matrices()[i].StepAlong(DirectionOfMatrix(i), learning_rate);
   }
 }
@@ -67,9 +67,8 @@ at::Tensor Soap::DirectionOfMatrix(size_t i) const {
   const auto steps = moments.step.item<double>();
   if (steps == 0) return at::zeros_like(matrices()[i].parameter.master);
   const at::Tensor root = (moments.exp_avg_sq / (1 - std::pow(spec_.beta2(), steps))).sqrt_();
-  const at::Tensor turned = moments.Rotated(moments.exp_avg)
-                                .div_(root.add_(spec_.eps()))
-                                .div_(1 - std::pow(spec_.beta1(), steps));
+  const at::Tensor turned = moments.Rotated(moments.exp_avg) / root.add_(spec_.eps()) /
+                            (1 - std::pow(spec_.beta1(), steps));
   return moments.RotatedBack(turned).view(matrices()[i].parameter.master.sizes());
 }
 

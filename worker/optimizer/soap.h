@@ -40,6 +40,7 @@ class Soap final : public MatrixOptimizer {
     at::Tensor step;
     Side left, right;
 
+    // Where no side is rotated `matrix` itself.
     at::Tensor Rotated(const at::Tensor& matrix) const;
     at::Tensor RotatedBack(const at::Tensor& matrix) const;
   };

@@ -98,6 +98,25 @@ class StageCompute {
   // Copies the same into `copy`. Not during a pass or a step.
   virtual absl::Status CopyState(int64_t update, StateCopy& copy) = 0;
 
+  // A tied head: what comes before the frame of `action`'s input and goes before that of its
+  // output, the embedding's matrix downstream with some activations and the gradient of the head's
+  // copy upstream with some gradients (worker/compute/tied_head.h); empty: nothing. The buffers are
+  // valid as long as the frame that they go with.
+  virtual absl::StatusOr<absl::Span<std::byte>> TiedInput(Action /*action*/, int /*slot*/) {
+    return absl::Span<std::byte>();
+  }
+  virtual absl::StatusOr<absl::Span<const std::byte>> TiedOutput(Action /*action*/, int /*slot*/) {
+    return absl::Span<const std::byte>();
+  }
+  virtual absl::StatusOr<absl::Span<std::byte>> TiedOutputGradient(Action /*action*/,
+                                                                   int /*return_index*/) {
+    return absl::Span<std::byte>();
+  }
+  virtual absl::StatusOr<absl::Span<const std::byte>> TiedGradient(Action /*action*/,
+                                                                   int /*slot*/) {
+    return absl::Span<const std::byte>();
+  }
+
   // Whether calls return while the device still works. Then they are made between BeginAction and
   // EndAction, and what the actions took is known later: TakeTimes says it of those that are over,
   // each once, in order; with `all` it waits for the rest.

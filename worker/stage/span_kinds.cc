@@ -48,6 +48,7 @@ v1::SpanKind KindOfSent(FrameKind kind) {
       return v1::SPAN_KIND_SEND_EVALUATION;
     case FrameKind::kStateCopy:  // not of the pipeline
     case FrameKind::kControl:
+    case FrameKind::kTied:
       break;
   }
   return v1::SPAN_KIND_UNSPECIFIED;
@@ -63,6 +64,7 @@ v1::SpanKind KindOfReceived(FrameKind kind) {
       return v1::SPAN_KIND_RECEIVE_EVALUATION;
     case FrameKind::kStateCopy:
     case FrameKind::kControl:
+    case FrameKind::kTied:
       break;
   }
   return v1::SPAN_KIND_UNSPECIFIED;

@@ -18,6 +18,11 @@ FrameTag TagOf(Action action, int64_t chunk) {
   return {kind, static_cast<uint32_t>(chunk), static_cast<uint64_t>(action.index)};
 }
 
+// What goes with a frame of the same micro-batch, just before it.
+FrameTag TiedTagOf(Action action) {
+  return {FrameKind::kTied, /*chunk=*/0, static_cast<uint64_t>(action.index)};
+}
+
 }  // namespace
 
 int StageLoop::SlotCount(const Schedule& schedule) {
@@ -200,7 +205,7 @@ absl::Status StageLoop::Forward(Action action) {
   const int slot = TakePreparedSlot();
   absl::StatusOr<absl::Span<const std::byte>> output = compute_->Forward(action, slot);
   if (!output.ok()) return output.status();
-  SendOutput(action, *output);
+  SendOutput(action, slot, *output);
   in_flight_[{action.index, action.chunk}] = {slot, outputs_queued_};
   const ScheduleConfig& config = schedule_->config();
   versions_.OnForward(
@@ -218,7 +223,7 @@ absl::Status StageLoop::Backward(Action action) {
   absl::StatusOr<absl::Span<const std::byte>> gradient =
       compute_->Backward(action, slot, return_index);
   if (!gradient.ok()) return gradient.status();
-  SendGradient(action, *gradient);
+  SendGradient(action, slot, *gradient);
   in_flight_.erase(in_flight);
   if (schedule_->SplitsBackward()) {
     half_done_slots_.emplace_back(slot, gradients_queued_);
@@ -264,7 +269,7 @@ absl::Status StageLoop::Evaluate(Action action) {
   const int slot = TakePreparedSlot();
   absl::StatusOr<absl::Span<const std::byte>> output = compute_->Evaluate(action, slot);
   if (!output.ok()) return output.status();
-  SendOutput(action, *output);
+  SendOutput(action, slot, *output);
   leaving_slots_.push_back({slot, outputs_queued_, 0});
   schedule_->Finish(action, state_);
   const ScheduleConfig& config = schedule_->config();
@@ -313,6 +318,7 @@ void StageLoop::PrepareInputs() {
 void StageLoop::ReceiveInput(Action action, int slot) {
   const bool is_training = action.kind == ActionKind::kForward;
   const FrameTag tag = TagOf(action, action.chunk);
+  ReceiveTied(*channels_.activations_in, action, compute_->TiedInput(action, slot));
   channels_.activations_in->Receive(
       tag, compute_->Input(slot), [=, this](const absl::Status& status) {
         if (!status.ok()) return inbox_.Fail(status);
@@ -329,6 +335,7 @@ void StageLoop::PostGradients() {
     if (!next) return;
     const FrameTag tag = TagOf(*next, next->chunk);
     const auto return_index = static_cast<int>(posted_gradients_++ % ReturnCount());
+    ReceiveTied(*channels_.gradients_in, *next, compute_->TiedOutputGradient(*next, return_index));
     channels_.gradients_in->Receive(
         tag, compute_->OutputGradient(return_index), [this, tag](const absl::Status& status) {
           if (!status.ok()) return inbox_.Fail(status);
@@ -338,8 +345,28 @@ void StageLoop::PostGradients() {
   }
 }
 
-void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
+// Through before what it goes with is, so that nobody waits for it by itself.
+void StageLoop::ReceiveTied(ReceiveChannel& channel, Action action,
+                            const absl::StatusOr<absl::Span<std::byte>>& into) {
+  const auto done = [this](const absl::Status& status) {
+    if (!status.ok()) inbox_.Fail(status);
+  };
+  if (!into.ok()) return done(into.status());
+  if (!into->empty()) channel.Receive(TiedTagOf(action), *into, done);
+}
+
+void StageLoop::SendTied(SendChannel& channel, Action action,
+                         const absl::StatusOr<absl::Span<const std::byte>>& values) {
+  const auto done = [this](const absl::Status& status) {
+    if (!status.ok()) inbox_.Fail(status);
+  };
+  if (!values.ok()) return done(values.status());
+  if (!values->empty()) channel.Send(TiedTagOf(action), *values, done);
+}
+
+void StageLoop::SendOutput(Action action, int slot, absl::Span<const std::byte> output) {
   if (!schedule_->MakesFrame(action)) return;
+  SendTied(*channels_.activations_out, action, compute_->TiedOutput(action, slot));
   ++outputs_queued_;
   // From the last stage it goes round, into the next chunk of the first.
   const FrameTag tag = TagOf(action, action.chunk + (schedule_->is_last() ? 1 : 0));
@@ -351,8 +378,9 @@ void StageLoop::SendOutput(Action action, absl::Span<const std::byte> output) {
   });
 }
 
-void StageLoop::SendGradient(Action action, absl::Span<const std::byte> gradient) {
+void StageLoop::SendGradient(Action action, int slot, absl::Span<const std::byte> gradient) {
   if (!schedule_->MakesFrame(action)) return;
+  SendTied(*channels_.gradients_out, action, compute_->TiedGradient(action, slot));
   ++gradients_queued_;
   const FrameTag tag = TagOf(action, action.chunk - (schedule_->is_first() ? 1 : 0));
   const auto queued = spans_.Now();

@@ -85,8 +85,12 @@ class StageLoop {
   void PrepareInputs();
   void ReceiveInput(Action action, int slot);
   void PostGradients();
-  void SendOutput(Action action, absl::Span<const std::byte> output);
-  void SendGradient(Action action, absl::Span<const std::byte> gradient);
+  void SendOutput(Action action, int slot, absl::Span<const std::byte> output);
+  void SendGradient(Action action, int slot, absl::Span<const std::byte> gradient);
+  void ReceiveTied(ReceiveChannel& channel, Action action,
+                   const absl::StatusOr<absl::Span<std::byte>>& into);
+  void SendTied(SendChannel& channel, Action action,
+                const absl::StatusOr<absl::Span<const std::byte>>& values);
   int TakePreparedSlot();
   void CountBytes();
   // So that the neighbours learn at once of a failure here.

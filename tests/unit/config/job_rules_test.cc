@@ -331,6 +331,33 @@ TEST(Rule, LagIsMadeUpForOnce) {
             "pipeoptim; expected one of the two, so 0 here");
 }
 
+TEST(Rule, ATiedHeadGoesWithWholeBackwardsAlongALine) {
+  const auto error = [](const char* schedule) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_schedule(schedule);
+      s->mutable_model()->set_tied_head(true);
+    });
+  };
+  EXPECT_EQ(error("gpipe"), "");
+  EXPECT_EQ(error("1f1b"), "");
+  EXPECT_EQ(error("paci"), "");
+  for (const char* schedule : {"zb-h1", "pipedream", "pipeoptim"}) {
+    EXPECT_EQ(error(schedule),
+              absl::StrCat("model.tied_head: true with schedule ", schedule,
+                           ", which splits backwards, goes round in a ring or keeps other weights "
+                           "than the newest; expected gpipe, 1f1b, async or paci, or false"));
+  }
+}
+
+TEST(Rule, ATiedHeadIsOfABearableSize) {
+  const std::string error = ErrorAfter([](v1::JobSpec* s) {
+    s->mutable_model()->set_tied_head(true);
+    s->mutable_model()->set_vocabulary(16777216);
+    s->mutable_model()->set_hidden(1024);
+  });
+  EXPECT_THAT(error, HasSubstr("model.tied_head: true makes frames of 6.87195e+10 bytes"));
+}
+
 TEST(Rule, LookingAheadIsMuons) {
   const auto error = [](const char* optimizer) {
     return ErrorAfter([&](v1::JobSpec* s) {

@@ -114,6 +114,33 @@ TEST(CheckResumableBy, TheOptimizerIsTheSameAndACorrectionFindsWhatItKeeps) {
   EXPECT_TRUE(CheckResumableBy(clipped, clipped).ok());
 }
 
+TEST(CheckResumableBy, ATiedHeadIsNotMadeOfTwoMatrices) {
+  const v1::JobSpec untied = Of("paci");
+  v1::JobSpec tied = untied;
+  tied.mutable_model()->set_tied_head(true);
+  EXPECT_EQ(CheckResumableBy(tied, untied).message(),
+            "its head has weights of its own; the job's model.tied_head is true");
+  EXPECT_TRUE(CheckResumableBy(tied, tied).ok());
+  EXPECT_EQ(CheckResumableBy(untied, tied).message(),
+            "its head is tied and has no weights of its own; expected model.tied_head true");
+  EXPECT_TRUE(CheckSameModel(untied, tied).ok()) << "an imported one has both";
+}
+
+TEST(CheckResumableBy, SoapTurnsTheSameSidesOfTheSameMatrices) {
+  v1::JobSpec writer = Of("paci");
+  writer.mutable_optimizer()->set_name("soap");
+  writer.mutable_optimizer()->set_rotation_limit(64);
+  v1::JobSpec job = writer;
+  EXPECT_TRUE(CheckResumableBy(job, writer).ok());
+  job.mutable_optimizer()->set_rotation_limit(32);
+  EXPECT_EQ(CheckResumableBy(job, writer).message(),
+            "its optimizer.rotation_limit is 64; the job's is 32");
+  job = writer;
+  job.mutable_optimizer()->set_split_qkv(false);
+  EXPECT_EQ(CheckResumableBy(job, writer).message(),
+            "its optimizer.split_qkv is true; the job's is not, and with soap it must be");
+}
+
 // The sentence is right about every schedule that it offers.
 TEST(CheckResumableBy, WhatIsOfferedFits) {
   for (const Preset& writer : Presets()) {

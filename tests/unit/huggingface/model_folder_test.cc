@@ -131,7 +131,7 @@ TEST_F(ModelFolder, HasMatricesOfGpt2TheOtherWayRound) {
   EXPECT_EQ(ours[8], theirs[1]);
 }
 
-TEST_F(ModelFolder, GivesATiedHeadTheEmbeddingAndFindsNamesWithoutTheirFirstPart) {
+TEST_F(ModelFolder, KeepsATiedHeadAndFindsNamesWithoutTheirFirstPart) {
   const v1::ModelSpec model = SmallModel(v1::MODEL_FAMILY_GPT2);
   Tensors tensors;
   for (auto& [name, stored] : AllWeights(model)) {
@@ -142,10 +142,16 @@ TEST_F(ModelFolder, GivesATiedHeadTheEmbeddingAndFindsNamesWithoutTheirFirstPart
   config.erase("tie_word_embeddings");
   WriteConfig(config.dump());
   WriteTensors("model.safetensors", tensors);
-  ASSERT_TRUE(Import().ok()) << Import().status();
+  const auto manifest = Import();
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_TRUE(manifest->spec.model().tied_head());
   const auto embedding = OpenWeights(CheckpointPath(), 0);
   const auto head = OpenWeights(CheckpointPath(), 3);
   EXPECT_EQ(head->Find("lm_head.weight")->bytes, embedding->Find("transformer.wte.weight")->bytes);
+  const std::string out = folder_.path() + "/out";
+  ASSERT_TRUE(ExportModel(CheckpointPath(), out).ok());
+  EXPECT_FALSE(SafetensorsFile::Open(out + "/model.safetensors")->Find("lm_head.weight").ok());
+  EXPECT_TRUE(nlohmann::json::parse(BytesOfFile(out + "/config.json"))["tie_word_embeddings"]);
 }
 
 TEST_F(ModelFolder, MayHaveItsTensorsInSeveralFiles) {
