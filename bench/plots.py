@@ -42,9 +42,11 @@ RECIPES: dict[tuple[str, str], dict] = {
     (FLUSH, "muon"): {"color": GREY, "marker": "s", "linestyle": "--"},
     (PACI, "muon"): {"color": BLUE, "marker": "^"},
     (PACI, "muon, extrapolate"): {"color": GREEN, "marker": "D"},
-    (PACI, "muon, extrapolate, split"): {"color": PURPLE, "marker": "v"},
-    (PACI, "muon, extrapolate, momentum, split"): {"color": SKY, "marker": "<"},
+    (FLUSH, "muon, look ahead"): {"color": GREY, "marker": "x", "linestyle": ":"},
+    (PACI, "muon, look ahead"): {"color": PURPLE, "marker": "v"},
+    (PACI, "muon, look ahead, split"): {"color": SKY, "marker": "<"},
 }
+RECIPES_LENGTH = 1600  # micro-batches
 LONGEST_TIME = 3.5  # of the plot; the flush at a = 1 goes on to 8
 
 
@@ -203,6 +205,7 @@ def draw_recipes(runs: list[dict]) -> None:
     """Of the first seed of 8 stages and a = 8: each recipe over learning rates, and at its best one over time."""
     figure, rates, times = two_panels("Recipes against lag, 8 stages, a = 8, 200 updates, one seed", "by learning rate",
                                       "over simulated time, each at its best rate")
+    runs = [run for run in runs if (run["stages"], run["accumulation"], run["micro_batches"]) == (8, 8, RECIPES_LENGTH)]
     for (schedule, name), look in RECIPES.items():
         of_recipe = sorted((run for run in runs if is_of(run, schedule, name)), key=lambda run: run["lr"])
         if not of_recipe:
