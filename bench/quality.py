@@ -5,7 +5,8 @@ for lag, a share of the updates that are flushed at first, Muon's momentum, and 
 update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the same optimizer and the same
 correction, which there takes steps as if it lagged (`lag_correction_always`), so that what is only a better optimizer
 counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the first accumulation and the
-first number of stages, seed 1, and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data, cosine to a tenth.
+first number of stages, seed 1, and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data,
+cosine to a tenth.
 
 Each run is written to the file of results when it is finished, and one that is there is not repeated. Short form, a few
 minutes: --micro-batches 800 --seeds 1 --recipes adamw,muon. Long form, hours: the defaults with --accumulation
@@ -219,7 +220,7 @@ class Report:
             self.show_finals(stages, accumulation)
 
     def show_sweeps(self) -> None:
-        print(f"\nN = {self.options.stages[0]}, a = {self.options.accumulation[0]}, seed 1: final validation loss by learning rate\n")
+        print(f"\nN = {self.sweeps.stages}, a = {self.sweeps.accumulation}, seed 1: final validation loss by learning rate\n")
         rates = sorted({lr for name in self.options.recipes for lr in SWEEPS[RECIPES[name].optimizer]})
         rows = []
         for name in self.options.recipes:

@@ -18,7 +18,6 @@ namespace paci {
 namespace {
 
 // Products of counts are taken as doubles: they cannot overflow, and the limits need no exactness.
-constexpr double kMaxActivationBytes = 16.0 * (1ull << 30);
 constexpr double kMaxLogitsBytes = 256.0 * (1ull << 30);
 constexpr double kMaxTokens = 1e18;
 constexpr double kFloatBytes = 4;
@@ -64,7 +63,7 @@ std::string VocabularyFitsUint16(const v1::JobSpec& spec) {
 
 std::string ActivationIsOfBearableSize(const v1::JobSpec& spec) {
   const double bytes = TokensOfMicroBatch(spec) * Double(spec.model().hidden()) * kFloatBytes;
-  if (bytes <= kMaxActivationBytes) return "";
+  if (bytes <= kMaxFrameBytes) return "";
   return absl::StrCat("an activation of ", spec.pipeline().micro_batch(), " x ",
                       spec.model().context(), " x ", spec.model().hidden(), " floats has ", bytes,
                       " bytes; expected at most 16 GiB, so a smaller micro_batch or model.context");

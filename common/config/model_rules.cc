@@ -10,7 +10,6 @@ namespace paci {
 namespace {
 
 constexpr double kMaxParameters = 1e12;
-constexpr double kMaxTiedBytes = 16.0 * (1ull << 30);  // as of an activation
 
 // Matrices and embeddings; what is left out is a share of 1/hidden.
 double Parameters(const v1::ModelSpec& model) {
@@ -77,7 +76,7 @@ std::string TiedHeadGoesWithFrames(const v1::JobSpec& spec) {
     return "true with an emulation, which has no matrix to share; expected false";
   }
   const double bytes = 4.0 * spec.model().vocabulary() * spec.model().hidden();
-  if (bytes > kMaxTiedBytes) {
+  if (bytes > kMaxFrameBytes) {
     return absl::StrCat("true makes frames of ", bytes,
                         " bytes of model.vocabulary x model.hidden; expected at most 16 GiB, or "
                         "false");
@@ -107,8 +106,7 @@ std::vector<JobRule> ModelRules() {
        FrequenciesAreInOrder},
       {{"model.tied_head", "model.vocabulary", "model.hidden", "pipeline.schedule"},
        "`tied_head` needs `schedule: gpipe`, `1f1b`, `async` or `paci`, no `emulation`, and a "
-       "matrix "
-       "of at most 16 GiB in float32.",
+       "matrix of at most 16 GiB in float32.",
        TiedHeadGoesWithFrames},
       {{"model.layers", "model.hidden", "model.vocabulary", "model.context", "model.ffn_hidden"},
        "The model has at most 10^12 parameters.",

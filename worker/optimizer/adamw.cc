@@ -38,13 +38,17 @@ std::vector<at::Tensor> AdamW::Group::Gradients() const {
   return gradients;
 }
 
+at::Tensor AdamDirection(const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq, double steps,
+                         const v1::OptimizerSpec& spec) {
+  if (steps == 0) return at::zeros_like(exp_avg);
+  const at::Tensor root = (exp_avg_sq / (1 - std::pow(spec.beta2(), steps))).sqrt_();
+  return exp_avg / root.add_(spec.eps()) / (1 - std::pow(spec.beta1(), steps));
+}
+
 at::Tensor AdamW::Direction(size_t index) const {
   const auto [group, i] = position_[index];
-  const auto steps = groups_[group].step[i].item<double>();
-  if (steps == 0) return at::zeros_like(groups_[group].exp_avg[i]);
-  const at::Tensor root =
-      (groups_[group].exp_avg_sq[i] / (1 - std::pow(spec_.beta2(), steps))).sqrt_();
-  return groups_[group].exp_avg[i] / root.add_(spec_.eps()) / (1 - std::pow(spec_.beta1(), steps));
+  const Group& own = groups_[group];
+  return AdamDirection(own.exp_avg[i], own.exp_avg_sq[i], own.step[i].item<double>(), spec_);
 }
 
 std::vector<std::pair<std::string, at::Tensor>> AdamW::State(size_t index) const {

@@ -39,4 +39,8 @@ class AdamW : public Optimizer {
   std::vector<std::pair<size_t, size_t>> position_;  // of each parameter: group, index in it
 };
 
+// Adam's direction after `steps` steps, from its moments m and v; 0 before the first.
+at::Tensor AdamDirection(const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq, double steps,
+                         const v1::OptimizerSpec& spec);
+
 }  // namespace paci

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
-
 namespace paci {
 
 Soap::Soap(const v1::OptimizerSpec& spec, const std::vector<Parameter>& parameters)
@@ -64,11 +62,8 @@ void Soap::StepMatrices(int64_t /*update*/, double learning_rate) {
 
 at::Tensor Soap::DirectionOfMatrix(size_t i) const {
   const Moments& moments = moments_[i];
-  const auto steps = moments.step.item<double>();
-  if (steps == 0) return at::zeros_like(matrices()[i].parameter.master);
-  const at::Tensor root = (moments.exp_avg_sq / (1 - std::pow(spec_.beta2(), steps))).sqrt_();
-  const at::Tensor turned = moments.Rotated(moments.exp_avg) / root.add_(spec_.eps()) /
-                            (1 - std::pow(spec_.beta1(), steps));
+  const at::Tensor turned = AdamDirection(moments.Rotated(moments.exp_avg), moments.exp_avg_sq,
+                                          moments.step.item<double>(), spec_);
   return moments.RotatedBack(turned).view(matrices()[i].parameter.master.sizes());
 }
 
