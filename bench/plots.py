@@ -171,7 +171,7 @@ def draw_throughput(pipeline: dict, emulated: dict) -> None:
         computing.plot(*zip(*points), label=side, **LOOKS[side])
     for schedule in (FLUSH, PACI):
         points = [(run["accumulation"], run["share_of_limit"]) for run in emulated["runs"]
-                  if run["schedule"] == schedule]
+                  if run["schedule"] == schedule and run["update_seconds"] == 0]
         sleeping.plot(*zip(*points), **LOOKS[schedule])
     computing.set_ylabel("share of a pipeline without bubbles")
     for axes, accumulations in ((computing, (1, 2, 4, 8, 16)), (sleeping, (2, 4, 8, 16))):

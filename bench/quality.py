@@ -59,15 +59,19 @@ RECIPES = {
     "muon, momentum": Recipe("muon", momentum=0.9),
     "muon, look ahead": Recipe("muon", "look_ahead", momentum=0.9),
     "muon, look ahead, split": Recipe("muon", "look_ahead", momentum=0.9, split=2),
+    "muon, look ahead, split, start": Recipe("muon", "look_ahead", START, momentum=0.9, split=2),
     "muon, look ahead, less momentum": Recipe("muon", "look_ahead", momentum=0.85),
     "muon, look ahead, less momentum, split": Recipe("muon", "look_ahead", momentum=0.85, split=2),
     "muon, less momentum": Recipe("muon", momentum=0.85),
+    "soap": Recipe("soap"),
+    "soap, extrapolate": Recipe("soap", "extrapolate"),
+    "soap, extrapolate, split": Recipe("soap", "extrapolate", split=2),
     "lion": Recipe("lion"),
     "lion, extrapolate": Recipe("lion", "extrapolate"),
 }
 USUAL = [name for name, recipe in RECIPES.items() if recipe.optimizer != "lion"]
 SWEEPS = {"adamw": [1.5e-3, 3e-3, 6e-3, 1.2e-2], "muon": [3e-3, 6e-3, 1.2e-2, 2.4e-2, 4.8e-2, 9.6e-2],
-          "lion": [1.5e-4, 3e-4, 6e-4, 1.2e-3]}
+          "soap": [3e-3, 6e-3, 1.2e-2, 2.4e-2], "lion": [1.5e-4, 3e-4, 6e-4, 1.2e-3]}
 
 
 class Run(NamedTuple):

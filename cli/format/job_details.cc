@@ -14,6 +14,8 @@
 #include "cli/format/tables.h"
 #include "cli/format/text_table.h"
 #include "cli/format/units.h"
+#include "common/config/lag.h"
+#include "common/config/micro_batch_split.h"
 #include "common/config/model_shape.h"
 #include "common/config/schedule_config.h"
 #include "common/schedule/accumulation.h"
@@ -63,6 +65,9 @@ std::string Pipeline(const v1::JobSpec& spec) {
   return absl::StrCat(Number(pipeline.stages(), "stage"), ", ", pipeline.schedule(), " ",
                       OrderName(pipeline.order()), FlushedUpdates(pipeline), ", ",
                       AccumulationText(spec), ", micro-batch ", pipeline.micro_batch(),
+                      pipeline.drift_limit() > 0
+                          ? absl::StrCat(" (drift limit ", NumberText(pipeline.drift_limit()), ")")
+                          : "",
                       ", partition ", partition,
                       pipeline.extra_in_flight() > 0
                           ? absl::StrCat(", ", pipeline.extra_in_flight(), " extra in flight")
@@ -73,10 +78,14 @@ std::string Pipeline(const v1::JobSpec& spec) {
                       pipeline.frame_checksums() ? ", frame checksums" : "");
 }
 
-std::string LagTreatment(const v1::OptimizerSpec& optimizer) {
+std::string LagTreatment(const v1::JobSpec& spec) {
+  const v1::OptimizerSpec& optimizer = spec.optimizer();
   std::string text;
   if (optimizer.lag_correction() > v1::LAG_CORRECTION_NONE) {
     absl::StrAppend(&text, ", lag correction ", LagCorrectionName(optimizer.lag_correction()));
+    if (optimizer.lag_correction() == v1::LAG_CORRECTION_AUTO) {
+      absl::StrAppend(&text, " (", LagCorrectionName(LagCorrectionOf(spec)), ")");
+    }
     if (optimizer.lag_correction_strength() != 1) {
       absl::StrAppend(&text, " x ", NumberText(optimizer.lag_correction_strength()));
     }
@@ -99,7 +108,8 @@ std::string OfMatrices(const v1::OptimizerSpec& optimizer) {
   return text.empty() || optimizer.split_qkv() ? text : text + ", qkv as one matrix";
 }
 
-std::string Optimizer(const v1::OptimizerSpec& optimizer) {
+std::string Optimizer(const v1::JobSpec& spec) {
+  const v1::OptimizerSpec& optimizer = spec.optimizer();
   return absl::StrCat(
       optimizer.name(), ", lr ", NumberText(optimizer.lr()), " (warm-up ",
       Number(optimizer.warmup_updates(), "update"), ", floor ", NumberText(optimizer.lr_floor()),
@@ -107,7 +117,7 @@ std::string Optimizer(const v1::OptimizerSpec& optimizer) {
       NumberText(optimizer.eps()), ", weight decay ", NumberText(optimizer.weight_decay()),
       ", clip ", optimizer.clip_norm() > 0 ? NumberText(optimizer.clip_norm()) : "off",
       optimizer.clip_scope() == v1::CLIP_SCOPE_PIPELINE ? " by the pipeline's norm" : "",
-      OfMatrices(optimizer), LagTreatment(optimizer));
+      OfMatrices(optimizer), LagTreatment(spec));
 }
 
 std::string Train(const v1::TrainSpec& train) {
@@ -117,7 +127,10 @@ std::string Train(const v1::TrainSpec& train) {
                                             train.eval_batches(), " micro-batches)")
                              : "no validation",
       ", ", train.threads() > 0 ? Number(train.threads(), "thread") : "default threads", ", ",
-      train.device());
+      train.device(),
+      train.precision() == v1::PRECISION_UNSPECIFIED
+          ? ""
+          : absl::StrCat(" in ", PrecisionName(train.precision())));
 }
 
 std::string Checkpoints(const v1::CheckpointSpec& checkpoint) {
@@ -157,7 +170,7 @@ Fields SpecFields(const v1::JobSpec& spec) {
       {"Data", absl::StrCat(TrainingPaths(data), data.validation().empty() ? "" : ", validation ",
                             data.validation(), ", ", TokenizerName(data.tokenizer()))},
       {"Pipeline", Pipeline(spec)},
-      {"Optimizer", Optimizer(spec.optimizer())},
+      {"Optimizer", Optimizer(spec)},
       {"Train", Train(spec.train())},
       {"Checkpoints", Checkpoints(spec.checkpoint())}};
   if (spec.has_emulation()) {
@@ -260,9 +273,9 @@ std::string Troubles(const v1::Job& job) {
   return out;
 }
 
-// The job's, with as many stages as it has.
+// The job's, with as many stages and micro-batches as it has.
 v1::JobSpec SpecNow(const v1::Job& job) {
-  v1::JobSpec spec = job.spec();
+  v1::JobSpec spec = SplitMicroBatches(job.spec(), SplitOf(job));
   if (spec.pipeline().stages() == StageCount(job)) return spec;
   spec.mutable_pipeline()->set_stages(StageCount(job));
   spec.mutable_pipeline()->clear_partition();  // of another number
@@ -276,6 +289,15 @@ std::string OtherStages(const v1::Job& job) {
   if (StageCount(job) == of_file && wanted == of_file) return "";
   return absl::StrCat(StageCount(job), " now, ", wanted, " wanted",
                       wanted == of_file ? "" : absl::StrCat(", ", of_file, " in the job file"));
+}
+
+// "14 of 2 an update, 7 of 4 in the job file"; empty where they are the same.
+std::string OtherMicroBatches(const v1::Job& job) {
+  if (SplitOf(job) == 1) return "";
+  const v1::PipelineSpec& of_file = job.spec().pipeline();
+  return absl::StrCat(of_file.accumulation() * SplitOf(job), " of ",
+                      of_file.micro_batch() / SplitOf(job), " an update, ", of_file.accumulation(),
+                      " of ", of_file.micro_batch(), " in the job file");
 }
 
 v1::ListEventsResponse Latest(const v1::ListEventsResponse& events) {
@@ -312,6 +334,9 @@ std::string JobDetails(const v1::Job& job, const v1::ListEventsResponse& events,
   }
   if (const std::string stages = OtherStages(job); !stages.empty()) {
     fields.emplace_back("Stages", stages);
+  }
+  if (const std::string other = OtherMicroBatches(job); !other.empty()) {
+    fields.emplace_back("Micro-batches", other);
   }
   std::string out = RenderFields(fields);
   if (const std::string troubles = Troubles(job); !troubles.empty()) {

@@ -50,6 +50,10 @@ std::string LagCorrectionName(v1::LagCorrection correction) {
 
 std::string PartitionName(v1::PartitionBy by) { return Word(by, "PARTITION_BY_", "partition"); }
 
+std::string PrecisionName(v1::Precision precision) {
+  return Word(precision, "PRECISION_", "precision");
+}
+
 bool HasEnded(v1::JobState state) {
   return state == v1::JOB_STATE_COMPLETED || state == v1::JOB_STATE_FAILED ||
          state == v1::JOB_STATE_CANCELLED;

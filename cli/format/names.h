@@ -17,6 +17,7 @@ std::string OrderName(v1::Order order);
 std::string RecomputeName(v1::Recompute recompute);
 std::string LagCorrectionName(v1::LagCorrection correction);
 std::string PartitionName(v1::PartitionBy by);
+std::string PrecisionName(v1::Precision precision);
 
 // Completed, Failed or Cancelled.
 bool HasEnded(v1::JobState state);

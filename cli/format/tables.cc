@@ -65,6 +65,7 @@ std::string CheckpointTable(const v1::Job& job, absl::Time now) {
                    {"SIZE", kRight},
                    {"AGE", kRight},
                    {"VALIDATION", kRight},
+                   {"DRIFT", kRight},
                    {"DIRECTORY", kLeft}});
   const v1::Checkpoint* best = BestCheckpoint(job);
   for (const v1::Checkpoint& checkpoint : job.checkpoints()) {
@@ -74,7 +75,7 @@ std::string CheckpointTable(const v1::Job& job, absl::Time now) {
                                  : "-";
     table.Add({absl::StrCat(checkpoint.update()), absl::StrCat(checkpoint.generation()),
                BytesText(checkpoint.size_bytes()), AgeText(checkpoint.committed(), now), loss,
-               checkpoint.directory()});
+               NumberText(checkpoint.drift()), checkpoint.directory()});
   }
   return table.Render();
 }

@@ -236,6 +236,11 @@ constexpr JobKey kKeys[] = {
     {"pipeline.flush_last", KeyType::kCount, Constant("0"), Between(0, kMaxUpdates), "updates",
      "The last so many are flushed, as with `1f1b`; before them the pipeline drains once."},
 
+    {"pipeline.drift_limit", KeyType::kNumber, Constant("0"), From(0), "",
+     "Parameter drift of a stage, as a mean from one checkpoint to the next, above which the job "
+     "goes on from the checkpoint with half as large micro-batches, and twice as many; once twice "
+     "the lag leaves it well below, with twice as large ones. 0: micro-batches stay as they are."},
+
     {"pipeline.gpu_transport",
      KeyType::kChoice,
      Constant("nccl"),

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config/key_value.h"
+#include "common/config/micro_batch_split.h"
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -46,6 +47,41 @@ std::string FlushedUpdatesAreOfTheRun(const v1::JobSpec& spec) {
   return absl::StrCat(spec.pipeline().flush_first(), " first and ", spec.pipeline().flush_last(),
                       " last updates are more than train.updates ", spec.train().updates(),
                       "; expected at most that together");
+}
+
+std::string DriftIsOfASchedulesMicroBatches(const v1::JobSpec& spec) {
+  if (spec.pipeline().drift_limit() <= 0) return "";
+  const absl::StatusOr<Preset> preset = FindPreset(spec.pipeline().schedule());
+  if (!preset.ok()) return "";
+  if (preset->boundary == UpdateBoundary::kFlush) {
+    return absl::StrCat("with schedule ", preset->name,
+                        " weights do not drift; expected 0, or with it the schedule paci");
+  }
+  if (preset->only_without_accumulation || preset->weights == WeightPolicy::kDoubleBuffer) {
+    return absl::StrCat("the lag of schedule ", preset->name,
+                        " is not of its micro-batches' number; expected 0, or with it the schedule "
+                        "paci");
+  }
+  return "";
+}
+
+std::string DriftIsActedOnAtCheckpoints(const v1::JobSpec& spec) {
+  if (spec.pipeline().drift_limit() <= 0) return "";
+  if (!spec.checkpoint().dir().empty() && spec.checkpoint().every() > 0) return "";
+  return "there are no checkpoints on the way, at which alone micro-batches can change; expected "
+         "0, "
+         "or a checkpoint.dir and a checkpoint.every above 0";
+}
+
+std::string MicroBatchesCanBeHalved(const v1::JobSpec& spec) {
+  if (spec.pipeline().drift_limit() <= 0 || CanSplit(spec, 2)) return "";
+  if (spec.pipeline().micro_batch() % 2 != 0) {
+    return absl::StrCat(spec.pipeline().micro_batch(),
+                        " sequences cannot be halved; expected an even number with a drift_limit");
+  }
+  return absl::StrCat("twice as many micro-batches as accumulation ",
+                      spec.pipeline().accumulation(), " and train.eval_batches ",
+                      spec.train().eval_batches(), " are too many; expected a drift_limit of 0");
 }
 
 std::string NesterovHasItsOptimizer(const v1::JobSpec& spec) {
@@ -109,6 +145,17 @@ std::vector<JobRule> LagRules() {
       {{"pipeline.flush_first", "pipeline.flush_last", "train.updates"},
        "`flush_first` + `flush_last` is at most `train.updates`.",
        FlushedUpdatesAreOfTheRun},
+      {{"pipeline.drift_limit", "pipeline.schedule"},
+       "`drift_limit` is 0 with a schedule that flushes, with `async` and with `pipedream-2bw`.",
+       DriftIsOfASchedulesMicroBatches},
+      {{"pipeline.drift_limit", "checkpoint.dir", "checkpoint.every"},
+       "`drift_limit` above 0 needs `checkpoint.dir` and a `checkpoint.every` above 0.",
+       DriftIsActedOnAtCheckpoints},
+      {{"pipeline.micro_batch", "pipeline.drift_limit", "pipeline.accumulation",
+        "train.eval_batches"},
+       "With a `drift_limit` above 0 `micro_batch` is even, and twice `accumulation` and "
+       "`train.eval_batches` are in range.",
+       MicroBatchesCanBeHalved},
       {{"optimizer.name", "pipeline.schedule"},
        "With `schedule: nesterov`, `optimizer.name` is `adamw`.",
        NesterovHasItsOptimizer},

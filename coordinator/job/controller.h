@@ -134,8 +134,11 @@ class Controller {
   // What was reported of updates after this one is computed again.
   void ForgetAfter(JobRecord& record, uint64_t update);
   static void BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now);
-  static PlacingDecision DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
-                                         absl::Time now);
+  PlacingDecision DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
+                                  absl::Time now) const;
+  // Whether a worker is about to give up a stage of the job, so that it is no replacement that the
+  // job waits for.
+  bool AwaitsItsOwn(const JobRecord& record, absl::Time now) const;
   void PlaceRecoveringJobs(absl::Time now);
   void PlaceAgain(JobRecord& record, const std::vector<WorkerRecord*>& free,
                   const PlacingDecision& decision, absl::Time now);
@@ -153,9 +156,11 @@ class Controller {
   // Whether the job goes on so, or waits to; else every stage goes back.
   bool GoOnFast(JobRecord& record, const std::vector<WorkerRecord*>& free, absl::Time now);
 
-  // controller_stages.cc: how many stages a job has.
+  // controller_stages.cc: how many stages a job has, and how many micro-batches an update.
   // Of Running, if a checkpoint was just committed and others than its workers are to go on.
   bool ReshapeIfDue(JobRecord& record, absl::Time now);
+  // The same for a drift that wants other micro-batches.
+  bool SplitIfDue(JobRecord& record, absl::Time now);
   // When a rescale takes effect, and what is missing for it.
   std::string WhenRescaled(const JobRecord& record);
   // Without what is kept for jobs that recover.

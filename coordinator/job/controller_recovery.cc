@@ -88,10 +88,20 @@ void Controller::BeginWaiting(JobRecord& record, uint32_t enough, absl::Time now
   record.replacement_deadline = now + absl::Seconds(record.spec().recovery().replacement_seconds());
 }
 
+bool Controller::AwaitsItsOwn(const JobRecord& record, absl::Time now) const {
+  if (now >= record.replacement_deadline + options_.commands.release) return false;
+  const auto& workers = registry_.workers();
+  return std::any_of(workers.begin(), workers.end(), [&](const auto& entry) {
+    const WorkerRecord& worker = entry.second;
+    return worker.is_connected() && !worker.is_leaving && worker.releasing &&
+           worker.releasing->job_id() == record.job().id();
+  });
+}
+
 PlacingDecision Controller::DecidePlacingOf(const JobRecord& record, uint32_t had, size_t free,
-                                            absl::Time now) {
+                                            absl::Time now) const {
   const Needs needs = {had, record.EnoughStages(), record.spec().recovery().replacement_seconds(),
-                       now >= record.replacement_deadline};
+                       now >= record.replacement_deadline && !AwaitsItsOwn(record, now)};
   return DecidePlacing(record.job(), needs, free);
 }
 

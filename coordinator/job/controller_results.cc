@@ -26,6 +26,7 @@ v1::Checkpoint CheckpointOf(const JobRecord& record, const v1::CommitCheckpoint&
     checkpoint.set_size_bytes(checkpoint.size_bytes() + file.size_bytes());
   }
   if (commit.has_validation_loss()) checkpoint.set_validation_loss(commit.validation_loss());
+  checkpoint.set_drift(commit.drift());
   *checkpoint.mutable_committed() = ToTimestamp(now);
   return checkpoint;
 }

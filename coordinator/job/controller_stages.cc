@@ -1,4 +1,5 @@
-// How many stages a job has: asked for by users, decided at a checkpoint, divided into layers.
+// How many stages a job has: asked for by users, decided at a checkpoint, divided into layers. And,
+// decided there, too, in how many micro-batches its batch goes on.
 #include <algorithm>
 #include <utility>
 
@@ -6,6 +7,7 @@
 #include "common/partition/partition.h"
 #include "common/partition/unit_costs.h"
 #include "coordinator/job/controller.h"
+#include "coordinator/job/drift_split.h"
 
 namespace paci {
 namespace {
@@ -90,9 +92,18 @@ bool Controller::ReshapeIfDue(JobRecord& record, absl::Time now) {
   const size_t free = SupplyOf(record.spec().train().device()).free;
   const std::optional<ReshapeDecision> decision =
       DecideReshape(record.job(), record.StageCount(), leaving, free);
-  if (!decision) return false;
+  if (!decision) return SplitIfDue(record, now);
   Change(record, JobTrigger::kRescale, decision->reason, now);
   GoBack(record, decision->reason, decision->stages, now);
+  return true;
+}
+
+bool Controller::SplitIfDue(JobRecord& record, absl::Time now) {
+  const std::optional<SplitDecision> decision = DecideSplit(record.job());
+  if (!decision) return false;
+  record.job().set_micro_batch_split(decision->split == 1 ? 0 : decision->split);
+  Change(record, JobTrigger::kSplit, decision->reason, now);
+  GoBack(record, decision->reason, record.StageCount(), now);
   return true;
 }
 

@@ -65,7 +65,7 @@ std::string PoisonOf(const JobRecord& record, uint32_t index) {
 
 v1::Diagnosis Controller::DiagnosisOf(const JobRecord& record, absl::Time now) const {
   JobSight job;
-  job.spec = record.spec();
+  job.spec = record.SpecOfGeneration();
   job.state = record.job().state();
   job.reason = record.job().reason();
   job.silent_after = std::max(3 * options_.report_interval, absl::Seconds(2));

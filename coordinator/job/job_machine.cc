@@ -59,6 +59,8 @@ constexpr JobTransition kTransitions[] = {
     {JOB_STATE_RUNNING, JobTrigger::kRecover, JOB_STATE_RECOVERING, "Recovering", kRestarts},
     {JOB_STATE_RUNNING, JobTrigger::kRescale, JOB_STATE_RECOVERING, "Rescaling",
      "a checkpoint was committed, and the job is to go on over more, fewer or other workers"},
+    {JOB_STATE_RUNNING, JobTrigger::kSplit, JOB_STATE_RECOVERING, "MicroBatchesChanging",
+     "a checkpoint was committed, and its drift wants more or fewer micro-batches an update"},
     {JOB_STATE_RUNNING, JobTrigger::kFail, JOB_STATE_FAILED, "Failed", kNotComing},
     {JOB_STATE_RUNNING, JobTrigger::kCancel, JOB_STATE_CANCELLED, "Cancelled", kByUser},
 
@@ -159,6 +161,8 @@ absl::string_view ToString(JobTrigger trigger) {
       return "recover";
     case JobTrigger::kRescale:
       return "rescale";
+    case JobTrigger::kSplit:
+      return "change micro-batches of";
     case JobTrigger::kResume:
       return "resume";
     case JobTrigger::kComplete:

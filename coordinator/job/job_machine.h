@@ -24,6 +24,7 @@ enum class JobTrigger {
   kAbandonPause,
   kRecover,
   kRescale,
+  kSplit,
   kResume,
   kComplete,
   kFail,

@@ -61,7 +61,7 @@ void UpdateProgress(JobRecord& record, absl::Time now) {
     updates = std::min<uint64_t>(updates, stage.status.updates());
     micro_batches = std::min<uint64_t>(micro_batches, stage.status.backwards());
   }
-  const v1::JobSpec& spec = record.spec();
+  const v1::JobSpec spec = record.SpecOfGeneration();
   v1::JobProgress& progress = *record.job().mutable_progress();
   SetUpdates(spec, updates, progress);
 

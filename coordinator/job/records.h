@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/config/micro_batch_split.h"
 #include "common/config/stage_key.h"
 #include "coordinator/job/effects.h"
 #include "coordinator/job/failure.h"
@@ -70,8 +71,10 @@ struct JobRecord {
   v1::Job& job() { return stored.job; }
   const v1::Job& job() const { return stored.job; }
   const v1::JobSpec& spec() const { return stored.job.spec(); }
-  // The spec of the stages that there are.
-  v1::JobSpec SpecOfGeneration() const { return SpecOver(spec(), StageCount()); }
+  // The spec of the stages that there are, and of their micro-batches.
+  v1::JobSpec SpecOfGeneration() const {
+    return SplitMicroBatches(SpecOver(spec(), StageCount()), SplitOf(job()));
+  }
   uint32_t StageCount() const { return static_cast<uint32_t>(stages.size()); }
   // With so many stages it goes on at once when it waits for workers.
   uint32_t EnoughStages() const {

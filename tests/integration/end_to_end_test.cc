@@ -43,10 +43,11 @@ TEST(EndToEnd, AJobIsSubmittedWatchedInspectedAndWritesText) {
   EXPECT_THAT(watched.out, HasSubstr("real-1 Completed"));
 
   const nlohmann::json job = cluster.PacictlJson({"describe", "real-1"});
-  EXPECT_THAT(Keys(job), UnorderedElementsAre("id", "spec", "state", "reason", "generation",
-                                              "created", "started", "finished", "progress",
-                                              "stages", "checkpoint", "checkpoints", "restarts",
-                                              "is_pause_wanted", "wanted_stages", "stage_count"));
+  EXPECT_THAT(Keys(job),
+              UnorderedElementsAre("id", "spec", "state", "reason", "generation", "created",
+                                   "started", "finished", "progress", "stages", "checkpoint",
+                                   "checkpoints", "restarts", "is_pause_wanted", "wanted_stages",
+                                   "stage_count", "micro_batch_split"));
   EXPECT_EQ(job["state"], "JOB_STATE_COMPLETED");
   EXPECT_EQ(job["generation"], "1");
   EXPECT_EQ(job["progress"]["updates"], "40");

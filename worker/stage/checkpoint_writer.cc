@@ -32,7 +32,8 @@ absl::Status CheckpointWriter::Begin(int64_t update, std::optional<double> valid
   const Clock::time_point begun = Clock::now();
   if (absl::Status copied = compute_->Snapshot(update); !copied.ok()) return copied;
   const Stall stall = {SecondsBetween(due, begun), SecondsBetween(begun, Clock::now())};
-  thread_ = std::thread([=, this] { Write(update, validation_loss, stall); });
+  const Remarks remarks = {update, validation_loss, monitor_->TakeDrift()};
+  thread_ = std::thread([=, this] { Write(remarks, stall); });
   pthread_setname_np(thread_.native_handle(), "paci-checkpoint");
   return absl::OkStatus();
 }
@@ -41,25 +42,25 @@ void CheckpointWriter::Await() {
   if (thread_.joinable()) thread_.join();
 }
 
-void CheckpointWriter::Write(int64_t update, std::optional<double> validation_loss,
-                             const Stall& stall) {
+void CheckpointWriter::Write(const Remarks& remarks, const Stall& stall) {
   const Clock::time_point begun = Clock::now();
   absl::StatusOr<v1::CheckpointPart> part = compute_->WriteSnapshot(monitor_->settled_update());
   if (part.ok()) {
     LogInfo("wrote a part of a checkpoint",
-            {{"update", update},
+            {{"update", remarks.update},
              {"bytes", BytesOf(*part)},
              {"wait_seconds", stall.wait_seconds},
              {"copy_seconds", stall.copy_seconds},
              {"write_seconds", SecondsBetween(begun, Clock::now())}});
   } else {
     const std::string error = part.status().ToString();
-    LogWarning("cannot write a part of a checkpoint", {{"update", update}, {"why", error}});
+    LogWarning("cannot write a part of a checkpoint", {{"update", remarks.update}, {"why", error}});
     part = v1::CheckpointPart();
     part->set_error(error);
   }
-  part->set_update(update);
-  if (validation_loss) part->set_validation_loss(*validation_loss);
+  part->set_update(remarks.update);
+  part->set_drift(remarks.drift);
+  if (remarks.validation_loss) part->set_validation_loss(*remarks.validation_loss);
   monitor_->OnCheckpoint(*std::move(part));
 }
 

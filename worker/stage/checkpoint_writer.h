@@ -24,7 +24,8 @@ class CheckpointWriter {
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
   // Copies the stage as it is after `update` updates, once the write before has ended, and begins
-  // to write the copy. Its part says `validation_loss`, if there is one. An error is of the copy.
+  // to write the copy. Its part says `validation_loss`, if there is one, and how far the stage has
+  // drifted since the last Begin. An error is of the copy.
   absl::Status Begin(int64_t update, std::optional<double> validation_loss);
   // Blocks until no write is under way.
   void Await();
@@ -35,7 +36,13 @@ class CheckpointWriter {
     double wait_seconds;
     double copy_seconds;
   };
-  void Write(int64_t update, std::optional<double> validation_loss, const Stall& stall);
+  // What the part says beside its files.
+  struct Remarks {
+    int64_t update;
+    std::optional<double> validation_loss;
+    double drift;
+  };
+  void Write(const Remarks& remarks, const Stall& stall);
 
   StageCompute* const compute_;
   StageMonitor* const monitor_;

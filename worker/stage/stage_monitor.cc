@@ -63,6 +63,22 @@ void StageMonitor::OnBuilt(uint64_t parameters, const StageCompute::Data& data) 
   if (data.validation) *status_.mutable_validation_data() = *data.validation;
 }
 
+void StageMonitor::Mean::Add(double value) {
+  sum += value;
+  ++count;
+}
+
+double StageMonitor::Mean::Take() {
+  const double mean = count > 0 ? sum / static_cast<double>(count) : 0;
+  *this = {};
+  return mean;
+}
+
+double StageMonitor::TakeDrift() {
+  absl::MutexLock lock(&mutex_);
+  return drift_of_checkpoint_.Take();
+}
+
 void StageMonitor::OnState(v1::StageState state, const std::string& error) {
   absl::MutexLock lock(&mutex_);
   if (state == v1::STAGE_STATE_RUNNING) started_ = std::chrono::steady_clock::now();
@@ -90,8 +106,8 @@ void StageMonitor::OnBackward(const VersionTracker::Measured& measured) {
   auto& counts = *status_.mutable_lag()->mutable_counts();
   while (counts.size() <= measured.lag) counts.Add(0);
   counts.Set(measured.lag, counts.Get(measured.lag) + 1);
-  drift_sum_ += measured.drift;
-  ++drift_count_;
+  drift_of_update_.Add(measured.drift);
+  drift_of_checkpoint_.Add(measured.drift);
   status_.set_drift_max(std::max(status_.drift_max(), measured.drift));
 }
 
@@ -100,9 +116,7 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   absl::MutexLock lock(&mutex_);
   status_.set_learning_rate(learning_rate);
   status_.set_gradient_norm(gradient_norm);
-  if (drift_count_ > 0) status_.set_drift(drift_sum_ / drift_count_);
-  drift_sum_ = 0;
-  drift_count_ = 0;
+  if (drift_of_update_.count > 0) status_.set_drift(drift_of_update_.Take());
   if (is_skipped) status_.set_skipped_updates(status_.skipped_updates() + 1);
   status_.set_skipped_in_a_row(is_skipped ? status_.skipped_in_a_row() + 1 : 0);
   if (!poison.empty()) status_.set_poison(poison);

@@ -295,6 +295,30 @@ TEST(Rule, FlushedUpdatesAreOfAScheduleThatDoesNotFlushAndOfTheRun) {
   EXPECT_THAT(error("pipedream-2bw", 1, 0), HasSubstr("the weights of one update back even then"));
 }
 
+TEST(Rule, MicroBatchesOfADriftLimitCanChangeAndWouldChangeTheLag) {
+  const auto error = [](const char* schedule, uint32_t micro_batch, uint64_t every) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_drift_limit(0.01);
+      s->mutable_pipeline()->set_schedule(schedule);
+      s->mutable_pipeline()->set_accumulation(schedule == std::string("async") ? 1 : 4);
+      s->mutable_pipeline()->set_micro_batch(micro_batch);
+      s->mutable_checkpoint()->set_dir("ck");
+      s->mutable_checkpoint()->set_every(every);
+    });
+  };
+  EXPECT_EQ(error("paci", 2, 5), "");
+  EXPECT_EQ(error("pipedream", 6, 5), "");
+  EXPECT_EQ(error("1f1b", 2, 5),
+            "pipeline.drift_limit: with schedule 1f1b weights do not drift; expected 0, or with it "
+            "the schedule paci");
+  EXPECT_THAT(error("async", 2, 5), HasSubstr("the lag of schedule async is not of its"));
+  EXPECT_THAT(error("pipedream-2bw", 2, 5), HasSubstr("the lag of schedule pipedream-2bw"));
+  EXPECT_THAT(error("paci", 2, 0), HasSubstr("there are no checkpoints on the way"));
+  EXPECT_EQ(error("paci", 3, 5),
+            "pipeline.micro_batch: 3 sequences cannot be halved; expected an even number with a "
+            "drift_limit");
+}
+
 TEST(Rule, NormsTravelAlongALine) {
   const auto error = [](const char* schedule, uint32_t chunks, v1::ClipScope scope) {
     return ErrorAfter([&](v1::JobSpec* s) {

@@ -5,7 +5,7 @@
 
 namespace paci {
 
-// Every unit has one stage, and the spec is of as many as there are.
+// Every unit has one stage, the spec is of as many as there are, and the batch is the job's.
 void ClusterModel::CheckPartition(const v1::PrepareStage& command) {
   uint32_t units = 0;
   for (const v1::StageAssignment& assignment : command.assignments()) {
@@ -17,6 +17,13 @@ void ClusterModel::CheckPartition(const v1::PrepareStage& command) {
   if (units != command.spec().model().layers() + 2) Break("a unit belongs to no stage");
   if (command.spec().pipeline().stages() != static_cast<uint32_t>(command.assignments_size())) {
     Break("a worker is told of another number of stages than there are");
+  }
+  const v1::PipelineSpec& pipeline = command.spec().pipeline();
+  const uint64_t number = std::stoul(command.key().job_id().substr(2));
+  const v1::PipelineSpec& of_job = stored_jobs_.at(number).job.spec().pipeline();
+  if (pipeline.accumulation() * pipeline.micro_batch() !=
+      of_job.accumulation() * of_job.micro_batch()) {
+    Break("micro-batches that change, change the batch");
   }
 }
 

@@ -21,7 +21,10 @@ v1::JobSpec SpecOf(uint32_t choice) {
   spec.mutable_pipeline()->set_partition_by(choice % 2 == 0 ? v1::PARTITION_BY_MEASURED
                                                             : v1::PARTITION_BY_FLOPS);
   if (choice % 5 < 4) spec.mutable_checkpoint()->set_dir("ck");
-  if (choice % 5 < 3) spec.mutable_checkpoint()->set_every(1);
+  if (choice % 5 < 3) {
+    spec.mutable_checkpoint()->set_every(1);
+    spec.mutable_pipeline()->set_drift_limit(choice % 17 < 8 ? 1 : 0);
+  }
   if (choice % 7 < 4) spec.mutable_recovery()->set_max_restarts(choice % 7 == 3 ? 1 : 1000);
   if (choice % 11 < 6) spec.mutable_recovery()->set_min_stages(1 + choice % 2);
   if (choice % 13 < 8) spec.mutable_recovery()->set_replacement_seconds(0.5);
@@ -288,7 +291,9 @@ void ClusterModel::Train(Process& process) {
     status.set_updates(status.updates() + 1);
     const bool is_due = stored->second.job.spec().checkpoint().every() == 1;
     if (has_checkpoints && (is_due || status.updates() == 3)) {
-      session.report.add_checkpoints()->set_update(status.updates());
+      v1::CheckpointPart& part = *session.report.add_checkpoints();
+      part.set_update(status.updates());
+      part.set_drift(static_cast<double>((key.generation() + key.stage() + part.update()) % 3));
     }
   }
   session.report.set_held(status.updates() == session.hold_at && status.updates() < 3);
@@ -349,6 +354,7 @@ void ClusterModel::TakeEffects() {
     if (event.sequence() != ++last_event_) Break("event sequences have a gap");
     announced_.emplace(event.job_id(), event.generation(), event.type());
     rescalings_ += event.type() == "Rescaling";
+    splits_ += event.type() == "MicroBatchesChanging";
   }
   for (const StoredJob& stored : effects.writes.jobs) stored_jobs_[stored.number] = stored;
   for (const CutPoints& cut : effects.writes.cut_points) {

@@ -33,6 +33,7 @@ class ClusterModel {
   size_t jobs_completed() const;
   size_t jobs_completed_after_a_restart() const;
   size_t rescalings() const { return rescalings_; }
+  size_t splits() const { return splits_; }
   size_t jobs_seen_shrunk() const { return shrunk_.size(); }
 
  private:
@@ -93,6 +94,7 @@ class ClusterModel {
   std::set<std::tuple<std::string, uint64_t, std::string>> announced_;  // job, generation, event
   std::map<std::string, v1::Job> last_seen_;
   size_t rescalings_ = 0;
+  size_t splits_ = 0;
   std::set<std::string> rescaled_;  // jobs that a user asked to
   std::set<std::string> shrunk_;    // jobs that went on over fewer stages by themselves
   std::set<GenerateTicket> waiting_;

@@ -13,6 +13,7 @@ TEST(ControllerProperty, TheClaimsHoldWhateverHappensAndNothingIsStuckAfterwards
   size_t completed = 0;
   size_t completed_after_a_restart = 0;
   size_t rescalings = 0;
+  size_t splits = 0;
   size_t shrunk = 0;
   EXPECT_TRUE(rc::check([&] {
     ClusterModel model(*rc::gen::inRange<size_t>(1, 5));
@@ -24,10 +25,12 @@ TEST(ControllerProperty, TheClaimsHoldWhateverHappensAndNothingIsStuckAfterwards
     completed += model.jobs_completed();
     completed_after_a_restart += model.jobs_completed_after_a_restart();
     rescalings += model.rescalings();
+    splits += model.splits();
     shrunk += model.jobs_seen_shrunk();
   }));
   EXPECT_GT(completed_after_a_restart, 20U) << "the model hardly restarts anything";
   EXPECT_GT(rescalings, 20U) << "the model hardly rescales anything";
+  EXPECT_GT(splits, 20U) << "the model hardly changes micro-batches";
   EXPECT_GT(shrunk, 5U) << "the model hardly makes do with fewer workers";
   EXPECT_GT(completed, 50U) << "the model hardly does anything";
 }

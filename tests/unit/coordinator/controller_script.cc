@@ -167,6 +167,9 @@ void ControllerScript::Submit(const Words& words) {
   }
   const std::string schedule = Get(words, "schedule", spec.pipeline().schedule());
   spec.mutable_pipeline()->set_schedule(schedule);
+  if (const std::string limit = Get(words, "drift_limit"); !limit.empty()) {
+    spec.mutable_pipeline()->set_drift_limit(std::stod(limit));
+  }
   spec.mutable_model()->set_hidden(GetNumber(words, "hidden", spec.model().hidden()));
   if (const std::vector<std::string> from = absl::StrSplit(Get(words, "from"), '@');
       from.size() == 2) {
@@ -273,6 +276,7 @@ void ControllerScript::Report(const Words& words) {
     if (reported.error().empty()) reported.add_files()->set_path(words[1] + ".safetensors");
     const std::string loss = Get(words, "validation");
     if (!loss.empty()) reported.set_validation_loss(std::stod(loss));
+    reported.set_drift(std::stod(Get(words, "drift", "0")));
   }
   v1::WorkerMessage message;
   *message.mutable_report() = report;

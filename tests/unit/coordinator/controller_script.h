@@ -16,14 +16,14 @@ namespace paci {
 //
 //   submit NAME [stages=2] [updates=10] [dir=ck] [by=measured] [device=cpu] [request=ID]
 //          [tokenizer=uint16] [min_stages=N] [patience=SECONDS] [stall=SECONDS] [skips=N]
-//          [schedule=paci] [hidden=N] [from=FOLDER@UPDATE] [keep=N] [best]
+//          [schedule=paci] [hidden=N] [from=FOLDER@UPDATE] [keep=N] [best] [drift_limit=X]
 //   rescale JOB STAGES                           0: those of the spec
 //   cancel|pause|resume|delete|show|diagnose JOB          drain WORKER          workers
 //   hello W [device=cpu] [id=ID] [holding]       holding: with its last report
 //   lose W             its stream breaks         silence W | speak W   no more heartbeats | again
 //   report W STATE [updates=N] [skipped=N] [held] [points=A-B] [generation=G]
-//          [part=N [part_error=text] [validation=LOSS]] [sequence=S] [error=CODE:text] and what
-//          script_status.h has
+//          [part=N [part_error=text] [validation=LOSS] [drift=X]] [sequence=S] [error=CODE:text]
+//          and what script_status.h has
 //   result W COMMAND [CODE] [at=N] [costs=1,2,3] [spans=N] [first]      of the last such command,
 //   or first leaving W WHY      ticks SECONDS             restart generate JOB [best] [tokens=N]
 //   [temperature=T] trace JOB [updates=N]     abandon TICKET     (clocks are compared once before

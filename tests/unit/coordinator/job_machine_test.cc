@@ -15,9 +15,9 @@ namespace {
 using enum JobTrigger;
 using testing::HasSubstr;
 
-const std::vector<JobTrigger> kTriggers = {kPlace,    kRequeue,      kPrepare, kRun,     kPause,
-                                           kHeld,     kAbandonPause, kRecover, kRescale, kResume,
-                                           kComplete, kFail,         kCancel};
+const std::vector<JobTrigger> kTriggers = {kPlace,  kRequeue,      kPrepare, kRun,     kPause,
+                                           kHeld,   kAbandonPause, kRecover, kRescale, kSplit,
+                                           kResume, kComplete,     kFail,    kCancel};
 
 std::vector<v1::JobState> States() {
   std::vector<v1::JobState> states;
@@ -40,6 +40,7 @@ std::map<JobTrigger, std::map<v1::JobState, v1::JobState>> Expected() {
         {JOB_STATE_PAUSING, JOB_STATE_RECOVERING},
         {JOB_STATE_PAUSED, JOB_STATE_RECOVERING}}},
       {kRescale, {{JOB_STATE_RUNNING, JOB_STATE_RECOVERING}}},
+      {kSplit, {{JOB_STATE_RUNNING, JOB_STATE_RECOVERING}}},
       {kRun, {{JOB_STATE_PREPARING, JOB_STATE_RUNNING}}},
       {kPause, {{JOB_STATE_RUNNING, JOB_STATE_PAUSING}}},
       {kHeld, {{JOB_STATE_PAUSING, JOB_STATE_PAUSED}}},

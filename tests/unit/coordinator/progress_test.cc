@@ -68,6 +68,25 @@ TEST(Progress, IsThatOfTheSlowestStage) {
   EXPECT_DOUBLE_EQ(record.job().progress().eta_seconds(), 28 / 2.0);
 }
 
+TEST(Progress, CountsMicroBatchesOfTheSizeThatTheyHave) {
+  JobRecord record;
+  *record.job().mutable_spec() = SmallSpec("a", 1, 10);
+  record.job().mutable_spec()->mutable_pipeline()->set_accumulation(4);
+  record.job().mutable_spec()->mutable_pipeline()->set_micro_batch(2);
+  record.job().mutable_spec()->mutable_model()->set_context(16);
+  record.job().set_micro_batch_split(2);
+  record.stages.resize(1);
+  record.stages[0].report_sequence = 1;
+  for (const uint64_t backwards : {24, 26}) {
+    record.stages[0].status.set_updates(3);
+    record.stages[0].status.set_backwards(backwards);
+    UpdateProgress(record, At(static_cast<double>(backwards)));
+  }
+  EXPECT_EQ(record.job().progress().tokens(), 3U * 4 * 2 * 16);
+  EXPECT_DOUBLE_EQ(record.job().progress().tokens_per_second(), 2 * 16 / 2.0);
+  EXPECT_DOUBLE_EQ(record.job().progress().eta_seconds(), 54.0);
+}
+
 TEST(Progress, HasNoRateUntilEveryStageHasSpokenInThisGenerationToThisCoordinator) {
   JobRecord record;
   *record.job().mutable_spec() = SmallSpec("a", 2, 10);

@@ -23,6 +23,10 @@ std::string Describe(const v1::PrepareStage& prepare) {
   if (prepare.has_resume_from()) {
     absl::StrAppend(&text, " from ", prepare.resume_from().directory());
   }
+  const v1::PipelineSpec& pipeline = prepare.spec().pipeline();
+  if (pipeline.drift_limit() > 0) {
+    absl::StrAppend(&text, " in ", pipeline.accumulation(), " x ", pipeline.micro_batch());
+  }
   if (prepare.inherits_generation() == 0) return text;
   std::vector<std::string> sources;
   for (const v1::StageAssignment& a : prepare.assignments()) {

@@ -107,6 +107,19 @@ TEST(StageMonitor, CountsLagsAndTellsTheMeanDriftOfTheLastUpdateAndTheLargest) {
   EXPECT_GT(status.resident_bytes(), 0);
 }
 
+TEST(StageMonitor, GivesTheMeanDriftOfAllBackwardsSinceItWasLastTaken) {
+  StageMonitor monitor{v1::StageStatus()};
+  EXPECT_EQ(monitor.TakeDrift(), 0);
+  monitor.OnBackward({1, 0.5});
+  monitor.OnStep(1e-3, 1, /*is_skipped=*/false);
+  monitor.OnBackward({1, 0.125});
+  monitor.OnBackward({1, 0.125});
+  EXPECT_EQ(monitor.TakeDrift(), 0.25) << "over updates, and every backward counts the same";
+  monitor.OnBackward({1, 0.75});
+  EXPECT_EQ(monitor.TakeDrift(), 0.75);
+  EXPECT_EQ(monitor.TakeDrift(), 0);
+}
+
 TEST(StageMonitor, ReportsWhatARunningStageDoesAndSinceWhen) {
   StageMonitor monitor{v1::StageStatus()};
   const auto begin = SpanRecorder::Clock::now() - std::chrono::seconds(14);

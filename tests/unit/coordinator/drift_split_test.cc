@@ -1,0 +1,96 @@
+#include "coordinator/job/drift_split.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "common/config/micro_batch_split.h"
+#include "tests/unit/coordinator/small_spec.h"
+
+namespace paci {
+namespace {
+
+v1::Job CheckpointedJob(double limit, double drift, uint32_t split = 0) {
+  v1::Job job;
+  *job.mutable_spec() = SmallSpec("a", 4, 10);
+  job.mutable_spec()->mutable_pipeline()->set_drift_limit(limit);
+  job.mutable_spec()->mutable_pipeline()->set_accumulation(3);
+  job.mutable_spec()->mutable_pipeline()->set_micro_batch(4);
+  job.mutable_spec()->mutable_train()->set_eval_batches(5);
+  job.set_micro_batch_split(split);
+  job.add_checkpoints()->set_update(5);
+  job.mutable_checkpoints(0)->set_drift(drift);
+  return job;
+}
+
+// 0: as it is.
+uint32_t Decided(const v1::Job& job) {
+  const auto decision = DecideSplit(job);
+  return decision ? decision->split : 0;
+}
+
+TEST(DriftSplit, EveryCaseIsDecidedAsWritten) {
+  struct Case {
+    double limit, drift;
+    uint32_t split, expected;
+    const char* why;
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const Case& c : std::vector<Case>{
+           {0, 1, 0, 0, "there is no limit"},
+           {0.01, 0.02, 0, 2, "above it"},
+           {0.01, 0.01, 0, 0, "at it"},
+           {0.01, 0.02, 2, 4, "still above it"},
+           {0.01, 0.02, 4, 0, "a sequence cannot be halved"},
+           {0.01, 0.0041, 4, 0, "twice as much would be near it"},
+           {0.01, 0.0039, 4, 2, "not even twice as much would"},
+           {0.01, 0.0039, 2, 1, "back to the job file's"},
+           {0.01, 0, 0, 0, "never to larger ones than the job file's"},
+           {0.01, 0, 4, 2, "nothing drifts"},
+           {0.01, nan, 0, 0, "not a number"},
+       }) {
+    EXPECT_EQ(Decided(CheckpointedJob(c.limit, c.drift, c.split)), c.expected) << c.why;
+  }
+}
+
+TEST(DriftSplit, TheReasonHasTheFiguresOfBoth) {
+  EXPECT_EQ(DecideSplit(CheckpointedJob(0.01, 0.02, 2))->reason,
+            "a drift of 0.02 is above pipeline.drift_limit 0.01; from update 5, its last "
+            "checkpoint, it goes on with 12 micro-batches of 1 an update instead of 6 of 2");
+  EXPECT_EQ(DecideSplit(CheckpointedJob(0.01, 0.002, 2))->reason,
+            "a drift of 0.002 would with twice the lag still be well below pipeline.drift_limit "
+            "0.01; from update 5, its last checkpoint, it goes on with 3 micro-batches of 4 an "
+            "update instead of 6 of 2");
+}
+
+TEST(DriftSplit, NothingToGoOnFromOrNothingLeftToDoChangesNothing) {
+  v1::Job job = CheckpointedJob(0.01, 0.02);
+  job.mutable_checkpoints(0)->set_update(10);
+  EXPECT_EQ(Decided(job), 0) << "the last update";
+  job.clear_checkpoints();
+  EXPECT_EQ(Decided(job), 0);
+}
+
+TEST(DriftSplit, TheBatchAndTheValidationStayWhatTheyAre) {
+  const v1::Job job = CheckpointedJob(0.01, 0.02, 2);
+  const v1::JobSpec split = SplitMicroBatches(job.spec(), SplitOf(job));
+  EXPECT_EQ(split.pipeline().accumulation(), 6);
+  EXPECT_EQ(split.pipeline().micro_batch(), 2);
+  EXPECT_EQ(split.train().eval_batches(), 10);
+  EXPECT_EQ(SplitOf(CheckpointedJob(0.01, 0)), 1);
+}
+
+TEST(DriftSplit, NoNumberLeavesTheRangeOfItsKey) {
+  v1::JobSpec spec = CheckpointedJob(0.01, 0.02).spec();
+  EXPECT_TRUE(CanSplit(spec, 4));
+  EXPECT_FALSE(CanSplit(spec, 8));
+  spec.mutable_pipeline()->set_accumulation(32768);
+  EXPECT_TRUE(CanSplit(spec, 2));
+  EXPECT_FALSE(CanSplit(spec, 4));
+  spec.mutable_pipeline()->set_accumulation(1);
+  spec.mutable_train()->set_eval_batches(500001);
+  EXPECT_FALSE(CanSplit(spec, 2));
+}
+
+}  // namespace
+}  // namespace paci
