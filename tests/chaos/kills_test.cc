@@ -18,26 +18,35 @@ std::vector<std::string> Settings(uint64_t updates) {
           "recovery.max_restarts=100000"};
 }
 
-class Kills : public ChaosTest {};
-
-TEST_F(Kills, OfWorkersChangeNoBit) {
-  const uint64_t kills = FromEnvironment("PACI_CHAOS_KILLS", 50);
-  const uint64_t updates = 12 * kills;
-  const Outcome undisturbed = UndisturbedOutcome(Settings(updates));
-  LocalCluster cluster({.workers = kStages + 1});
-  const std::string id = cluster.SubmitCheckpointed(Settings(updates));
-  for (uint64_t kill = 0; kill < kills; ++kill) {
-    AwaitSomeProgress(cluster, id);
-    const v1::Job job = cluster.Get(id);
-    ASSERT_NE(job.state(), v1::JOB_STATE_COMPLETED) << "after " << kill << " kills";
-    cluster.KillWorker(job.stages(static_cast<int>(Below(kStages))).worker_name());
-    cluster.StartWorker(absl::StrCat("r", kill));
-    // This kill has been noticed before the next: the fault has fired.
-    cluster.Await(id,
-                  [&](const v1::Job& now) { return now.restarts_size() > static_cast<int>(kill); });
+class Kills : public ChaosTest {
+ protected:
+  void KillWorkers(const std::vector<std::string>& more) {
+    const uint64_t kills = FromEnvironment("PACI_CHAOS_KILLS", 50);
+    std::vector<std::string> settings = Settings(12 * kills);
+    settings.insert(settings.end(), more.begin(), more.end());
+    const Outcome undisturbed = UndisturbedOutcome(settings);
+    LocalCluster cluster({.workers = kStages + 1});
+    const std::string id = cluster.SubmitCheckpointed(settings);
+    for (uint64_t kill = 0; kill < kills; ++kill) {
+      AwaitSomeProgress(cluster, id);
+      const v1::Job job = cluster.Get(id);
+      ASSERT_NE(job.state(), v1::JOB_STATE_COMPLETED) << "after " << kill << " kills";
+      cluster.KillWorker(job.stages(static_cast<int>(Below(kStages))).worker_name());
+      cluster.StartWorker(absl::StrCat("r", kill));
+      // This kill has been noticed before the next: the fault has fired.
+      cluster.Await(
+          id, [&](const v1::Job& now) { return now.restarts_size() > static_cast<int>(kill); });
+    }
+    EXPECT_EQ(OutcomeOf(cluster, id), undisturbed);
+    EXPECT_EQ(cluster.Get(id).restarts_size(), kills);
   }
-  EXPECT_EQ(OutcomeOf(cluster, id), undisturbed);
-  EXPECT_EQ(cluster.Get(id).restarts_size(), kills);
+};
+
+TEST_F(Kills, OfWorkersChangeNoBit) { KillWorkers({}); }
+
+TEST_F(Kills, OfWorkersWithATiedHeadAndMuonThatLooksAheadChangeNoBit) {
+  KillWorkers(
+      {"model.tied_head=true", "optimizer.name=muon", "optimizer.lag_correction=look_ahead"});
 }
 
 // In recovery.mode fast, with copies: no stage falls back by more than what was on its way.
