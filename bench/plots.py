@@ -1,4 +1,6 @@
 """Draws docs/results/plots/*.svg from docs/results/*.json. The same figures give the same bytes."""
+import argparse
+import itertools
 import json
 import statistics
 from collections.abc import Iterable
@@ -14,8 +16,8 @@ from matplotlib.ticker import PercentFormatter
 import quality
 import scaling
 from cluster import ROOT
-from convergence_report import FLUSH, PACI, PACI_OWN, STAGES, TUNED_A, Choice, Curve, Matrix, loss_at, loss_of, \
-    simulated_shares, timed
+from convergence_report import FLUSH, PACI, PACI_OWN, STAGES, TUNED_A, Choice, Curve, Matrix, final_loss, loss_at, \
+    loss_of, simulated_shares, timed
 
 RESULTS = ROOT / "docs" / "results"
 PLOTS = RESULTS / "plots"
@@ -47,6 +49,7 @@ RECIPES: dict[tuple[str, str], dict] = {
     (PACI, "muon, look ahead, split"): {"color": SKY, "marker": "<"},
 }
 RECIPES_LENGTH = 1600  # micro-batches
+LAG_RECIPES = ("adamw", "muon, look ahead", "muon, look ahead, split")
 LONGEST_TIME = 3.5  # of the plot; the flush at a = 1 goes on to 8
 
 
@@ -61,6 +64,7 @@ def main() -> None:
     draw_memory(load("schedules_real")["real"])
     draw_scaling(load("scaling"))
     draw_recipes(load("quality")["runs"])
+    draw_lag(load("quality")["runs"])
 
 
 def load(name: str) -> dict:
@@ -224,6 +228,42 @@ def draw_recipes(runs: list[dict]) -> None:
     times.set_xlabel("time; 1: without bubbles")
     legend(figure, rates, columns=2)
     save(figure, "recipes")
+
+
+def draw_lag(runs: list[dict]) -> None:
+    """How far above a flush with the same optimizer each recipe ends, by the lag of the first stage."""
+    options = argparse.Namespace(stages=[8], accumulation=[8], micro_batches=RECIPES_LENGTH, rates=None)
+    sweeps = quality.Sweeps(runs, options)
+    figure, axes = panel("paci above its flush by lag, 1,600 micro-batches", "4, 8 and 16 stages, a from 1 to 16")
+    for name in LAG_RECIPES:
+        points = [point for stages, accumulation in itertools.product((4, 8, 16), (1, 2, 4, 8, 16))
+                  if (point := above_flush(sweeps, quality.RECIPES[name], stages, accumulation))]
+        lags, means, deviations = zip(*sorted(points))
+        axes.errorbar(lags, means, deviations, label=name, capsize=2, **(RECIPES[PACI, name] | {"linestyle": "none"}))
+    axes.axhline(0, color=BLACK, linewidth=0.8, linestyle=":")
+    axes.set_xscale("log", base=2)
+    ticks = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("mean version lag of the first stage")
+    axes.set_ylabel("above the same flush, %")
+    legend(figure, axes, columns=3)
+    save(figure, "lag")
+
+
+def above_flush(sweeps: quality.Sweeps, recipe: quality.Recipe, stages: int,
+                accumulation: int) -> tuple[float, float, float] | None:
+    """Mean lag; mean of the seeds in percent, and their standard deviation (0 of one)."""
+    percent = []
+    for seed in (1, 2, 3):
+        paci, flush = (sweeps.runs.get(sweeps.run_at_best(recipe, schedule, stages, accumulation, seed))
+                       for schedule in (PACI, FLUSH))
+        if paci and flush:
+            percent.append(100 * (final_loss(paci) / final_loss(flush) - 1))
+    if not percent:
+        return None
+    deviation = statistics.stdev(percent) if len(percent) > 1 else 0.0
+    return (stages - 1) / (accumulation * recipe.split), statistics.fmean(percent), deviation
 
 
 def is_of(run: dict, schedule: str, name: str) -> bool:

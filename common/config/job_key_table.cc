@@ -239,7 +239,9 @@ constexpr JobKey kKeys[] = {
     {"pipeline.drift_limit", KeyType::kNumber, Constant("0"), From(0), "",
      "Parameter drift of a stage, as a mean from one checkpoint to the next, above which the job "
      "goes on from the checkpoint with half as large micro-batches, and twice as many; once twice "
-     "the lag leaves it well below, with twice as large ones. 0: micro-batches stay as they are."},
+     "the lag leaves it well below, with twice as large ones. `micro_batch` is the largest; it "
+     "begins "
+     "with a lag of at most 1. 0: micro-batches stay as they are."},
 
     {"pipeline.gpu_transport",
      KeyType::kChoice,

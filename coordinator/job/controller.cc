@@ -10,6 +10,7 @@
 #include "common/rpc/timestamp.h"
 #include "common/text/short_duration.h"
 #include "coordinator/job/cut_text.h"
+#include "coordinator/job/drift_split.h"
 #include "coordinator/job/progress.h"
 
 namespace paci {
@@ -165,6 +166,10 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
     *record.job().mutable_resumed_from() = request.resume_from();
     record.stored.settled_update = request.resume_from().update();
     begins = absl::StrCat("; it begins with ", request.resume_from().directory());
+  }
+  if (const std::optional<SplitDecision> first = FirstSplit(request.spec())) {
+    record.job().set_micro_batch_split(first->split);
+    absl::StrAppend(&begins, "; ", first->reason);
   }
   job_order_[number] = id;
   if (!request.request_id().empty()) job_of_request_[request.request_id()] = id;

@@ -3,6 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/config/micro_batch_split.h"
+#include "common/config/schedule_config.h"
+#include "common/schedule/accumulation.h"
 #include "coordinator/job/recovery.h"
 
 namespace paci {
@@ -29,6 +31,19 @@ SplitDecision Decide(const v1::Job& job, uint32_t split, absl::string_view why) 
 }
 
 }  // namespace
+
+std::optional<SplitDecision> FirstSplit(const v1::JobSpec& spec) {
+  if (spec.pipeline().drift_limit() <= 0) return std::nullopt;
+  const int64_t least = LeastAccumulation(ScheduleConfigOf(spec));
+  uint32_t split = 1;
+  while (int64_t{spec.pipeline().accumulation()} * split < least && CanSplit(spec, 2 * split)) {
+    split *= 2;
+  }
+  if (split == 1) return std::nullopt;
+  return SplitDecision{
+      split, absl::StrCat("while its drift is not known, in ",
+                          CountsOf(SplitMicroBatches(spec, split)), " an update for little lag")};
+}
 
 std::optional<SplitDecision> DecideSplit(const v1::Job& job) {
   const double limit = job.spec().pipeline().drift_limit();

@@ -16,6 +16,10 @@ struct SplitDecision {
   std::string reason;  // one sentence
 };
 
+// What a job with a limit begins with, while nothing is measured and weights move fastest: the
+// least split with a lag of at most 1, or the largest there is; nullopt: its file's micro-batches.
+std::optional<SplitDecision> FirstSplit(const v1::JobSpec& spec);
+
 // Of a running job whose newest checkpoint was just committed; nullopt: it goes on as it is.
 // Above the limit micro-batches are halved, and with them the lag; where they cannot be, nothing
 // happens. They are doubled again, up to the size in the job file, once that would leave the drift

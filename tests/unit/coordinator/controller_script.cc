@@ -167,9 +167,9 @@ void ControllerScript::Submit(const Words& words) {
   }
   const std::string schedule = Get(words, "schedule", spec.pipeline().schedule());
   spec.mutable_pipeline()->set_schedule(schedule);
-  if (const std::string limit = Get(words, "drift_limit"); !limit.empty()) {
-    spec.mutable_pipeline()->set_drift_limit(std::stod(limit));
-  }
+  spec.mutable_pipeline()->set_accumulation(
+      GetNumber(words, "accumulation", spec.pipeline().accumulation()));
+  spec.mutable_pipeline()->set_drift_limit(std::stod(Get(words, "drift_limit", "0")));
   spec.mutable_model()->set_hidden(GetNumber(words, "hidden", spec.model().hidden()));
   if (const std::vector<std::string> from = absl::StrSplit(Get(words, "from"), '@');
       from.size() == 2) {

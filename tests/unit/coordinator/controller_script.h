@@ -17,6 +17,7 @@ namespace paci {
 //   submit NAME [stages=2] [updates=10] [dir=ck] [by=measured] [device=cpu] [request=ID]
 //          [tokenizer=uint16] [min_stages=N] [patience=SECONDS] [stall=SECONDS] [skips=N]
 //          [schedule=paci] [hidden=N] [from=FOLDER@UPDATE] [keep=N] [best] [drift_limit=X]
+//          [accumulation=N]
 //   rescale JOB STAGES                           0: those of the spec
 //   cancel|pause|resume|delete|show|diagnose JOB          drain WORKER          workers
 //   hello W [device=cpu] [id=ID] [holding]       holding: with its last report

@@ -71,6 +71,23 @@ TEST(DriftSplit, NothingToGoOnFromOrNothingLeftToDoChangesNothing) {
   EXPECT_EQ(Decided(job), 0);
 }
 
+TEST(DriftSplit, AJobBeginsWithALagOfAtMostOne) {
+  const auto first = [](double limit, uint32_t stages, uint32_t extra, uint32_t micro_batch) {
+    v1::JobSpec spec = CheckpointedJob(limit, 0).spec();
+    spec.mutable_pipeline()->set_stages(stages);
+    spec.mutable_pipeline()->set_extra_in_flight(extra);
+    spec.mutable_pipeline()->set_micro_batch(micro_batch);
+    const std::optional<SplitDecision> decision = FirstSplit(spec);
+    return decision ? decision->split : 0;
+  };
+  EXPECT_EQ(first(0.01, 4, 0, 16), 0) << "3 micro-batches are enough";
+  EXPECT_EQ(first(0.01, 5, 0, 16), 2);
+  EXPECT_EQ(first(0.01, 6, 1, 16), 2) << "6 are";
+  EXPECT_EQ(first(0.01, 6, 2, 16), 4) << "and 6 are not";
+  EXPECT_EQ(first(0.01, 6, 2, 2), 2) << "but a sequence is not halved";
+  EXPECT_EQ(first(0, 6, 2, 16), 0) << "there is no limit";
+}
+
 TEST(DriftSplit, TheBatchAndTheValidationStayWhatTheyAre) {
   const v1::Job job = CheckpointedJob(0.01, 0.02, 2);
   const v1::JobSpec split = SplitMicroBatches(job.spec(), SplitOf(job));
