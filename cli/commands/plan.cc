@@ -13,6 +13,7 @@
 #include "cli/format/units.h"
 #include "cli/quantity.h"
 #include "cli/watch/redraw.h"
+#include "common/config/micro_batch_split.h"
 #include "common/schedule/presets.h"
 #include "common/simulator/gantt.h"
 #include "common/simulator/planner.h"
@@ -150,14 +151,15 @@ absl::Status RunPlan(const Context& context, const PlanArguments& arguments) {
   absl::Status status = CheckArguments(context, arguments);
   if (!status.ok()) return status;
   PlanRequest request;
-  const absl::StatusOr<v1::JobSpec> spec =
+  const absl::StatusOr<v1::JobSpec> loaded =
       arguments.measured_by.empty()
           ? LoadSpec(arguments.source)
           : TakeMeasuredCosts(context, arguments.measured_by, arguments.source, request);
-  if (!spec.ok()) return spec.status();
-  status = SetRequest(arguments, *spec, request);
+  if (!loaded.ok()) return loaded.status();
+  const v1::JobSpec spec = AsItBegins(*loaded);
+  status = SetRequest(arguments, spec, request);
   if (!status.ok()) return status;
-  const absl::StatusOr<Plan> plan = MakePlan(*spec, request);
+  const absl::StatusOr<Plan> plan = MakePlan(spec, request);
   if (!plan.ok()) return plan.status();
   if (plan->choices.empty()) return NoChoice(*plan);
   if (context.globals.format == Format::kTable) {

@@ -75,7 +75,8 @@ std::string CheckpointTable(const v1::Job& job, absl::Time now) {
                                  : "-";
     table.Add({absl::StrCat(checkpoint.update()), absl::StrCat(checkpoint.generation()),
                BytesText(checkpoint.size_bytes()), AgeText(checkpoint.committed(), now), loss,
-               NumberText(checkpoint.drift()), checkpoint.directory()});
+               checkpoint.has_drift() ? NumberText(checkpoint.drift()) : "-",
+               checkpoint.directory()});
   }
   return table.Render();
 }

@@ -237,11 +237,11 @@ constexpr JobKey kKeys[] = {
      "The last so many are flushed, as with `1f1b`; before them the pipeline drains once."},
 
     {"pipeline.drift_limit", KeyType::kNumber, Constant("0"), From(0), "",
-     "Parameter drift of a stage, as a mean from one checkpoint to the next, above which the job "
-     "goes on from the checkpoint with half as large micro-batches, and twice as many; once twice "
-     "the lag leaves it well below, with twice as large ones. `micro_batch` is the largest; it "
-     "begins "
-     "with a lag of at most 1. 0: micro-batches stay as they are."},
+     "Parameter drift of a stage with the lag of a full pipeline, as a mean since the checkpoint "
+     "before, above which the job goes on from a checkpoint with half as large micro-batches, and "
+     "twice as many; once twice the lag leaves it well below, with twice as large ones. "
+     "`micro_batch` is the largest; the job begins with a lag of at most 1. 0: micro-batches stay "
+     "as they are."},
 
     {"pipeline.gpu_transport",
      KeyType::kChoice,

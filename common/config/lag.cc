@@ -1,8 +1,10 @@
 #include "common/config/lag.h"
 
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
+#include "common/config/job_key.h"
 #include "common/config/key_value.h"
-#include "common/config/micro_batch_split.h"
 #include "common/schedule/presets.h"
 
 namespace paci {
@@ -67,6 +69,7 @@ std::string DriftIsOfASchedulesMicroBatches(const v1::JobSpec& spec) {
 
 std::string DriftIsActedOnAtCheckpoints(const v1::JobSpec& spec) {
   if (spec.pipeline().drift_limit() <= 0) return "";
+  if (spec.has_emulation()) return "emulated stages have no weights that drift; expected 0";
   if (!spec.checkpoint().dir().empty() && spec.checkpoint().every() > 0) return "";
   return "there are no checkpoints on the way, at which alone micro-batches can change; expected "
          "0, "
@@ -74,14 +77,25 @@ std::string DriftIsActedOnAtCheckpoints(const v1::JobSpec& spec) {
 }
 
 std::string MicroBatchesCanBeHalved(const v1::JobSpec& spec) {
-  if (spec.pipeline().drift_limit() <= 0 || CanSplit(spec, 2)) return "";
-  if (spec.pipeline().micro_batch() % 2 != 0) {
-    return absl::StrCat(spec.pipeline().micro_batch(),
-                        " sequences cannot be halved; expected an even number with a drift_limit");
-  }
-  return absl::StrCat("twice as many micro-batches as accumulation ",
-                      spec.pipeline().accumulation(), " and train.eval_batches ",
-                      spec.train().eval_batches(), " are too many; expected a drift_limit of 0");
+  const uint32_t sequences = spec.pipeline().micro_batch();
+  if (spec.pipeline().drift_limit() <= 0 || sequences % 2 == 0) return "";
+  return absl::StrCat(sequences, sequences == 1 ? " sequence" : " sequences",
+                      " cannot be halved; expected an even number with a drift_limit");
+}
+
+// Of a key that counts micro-batches.
+std::string CanBeDoubled(const v1::JobSpec& spec, absl::string_view key, uint32_t value) {
+  const double most = std::floor(FindJobKey(key)->range.max / 2);
+  if (spec.pipeline().drift_limit() <= 0 || value <= most) return "";
+  return absl::StrCat(value, " cannot be doubled; expected at most ", most, " with a drift_limit");
+}
+
+std::string AccumulationCanBeDoubled(const v1::JobSpec& spec) {
+  return CanBeDoubled(spec, "pipeline.accumulation", spec.pipeline().accumulation());
+}
+
+std::string EvalBatchesCanBeDoubled(const v1::JobSpec& spec) {
+  return CanBeDoubled(spec, "train.eval_batches", spec.train().eval_batches());
 }
 
 std::string NesterovHasItsOptimizer(const v1::JobSpec& spec) {
@@ -149,13 +163,18 @@ std::vector<JobRule> LagRules() {
        "`drift_limit` is 0 with a schedule that flushes, with `async` and with `pipedream-2bw`.",
        DriftIsOfASchedulesMicroBatches},
       {{"pipeline.drift_limit", "checkpoint.dir", "checkpoint.every"},
-       "`drift_limit` above 0 needs `checkpoint.dir` and a `checkpoint.every` above 0.",
+       "`drift_limit` above 0 needs `checkpoint.dir` and a `checkpoint.every` above 0, and no "
+       "`emulation`.",
        DriftIsActedOnAtCheckpoints},
-      {{"pipeline.micro_batch", "pipeline.drift_limit", "pipeline.accumulation",
-        "train.eval_batches"},
-       "With a `drift_limit` above 0 `micro_batch` is even, and twice `accumulation` and "
-       "`train.eval_batches` are in range.",
+      {{"pipeline.micro_batch", "pipeline.drift_limit"},
+       "With a `drift_limit` above 0 `micro_batch` is even.",
        MicroBatchesCanBeHalved},
+      {{"pipeline.accumulation", "pipeline.drift_limit"},
+       "With a `drift_limit` above 0 twice `accumulation` is in range.",
+       AccumulationCanBeDoubled},
+      {{"train.eval_batches", "pipeline.drift_limit"},
+       "With a `drift_limit` above 0 twice `train.eval_batches` is in range.",
+       EvalBatchesCanBeDoubled},
       {{"optimizer.name", "pipeline.schedule"},
        "With `schedule: nesterov`, `optimizer.name` is `adamw`.",
        NesterovHasItsOptimizer},

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/config/job_key.h"
+#include "common/config/schedule_config.h"
+#include "common/schedule/accumulation.h"
 
 namespace paci {
 namespace {
@@ -28,6 +30,22 @@ v1::JobSpec SplitMicroBatches(v1::JobSpec spec, uint32_t split) {
   pipeline.set_micro_batch(pipeline.micro_batch() / split);
   spec.mutable_train()->set_eval_batches(spec.train().eval_batches() * split);
   return spec;
+}
+
+uint32_t FirstSplit(const v1::JobSpec& spec) {
+  if (spec.pipeline().drift_limit() <= 0) return 1;
+  const int64_t least = LeastAccumulation(ScheduleConfigOf(spec));
+  uint32_t split = 1;
+  while (int64_t{spec.pipeline().accumulation()} * split < least && CanSplit(spec, 2 * split)) {
+    split *= 2;
+  }
+  return split;
+}
+
+v1::JobSpec AsItBegins(const v1::JobSpec& spec) {
+  v1::JobSpec result = SplitMicroBatches(spec, FirstSplit(spec));
+  result.mutable_pipeline()->clear_drift_limit();
+  return result;
 }
 
 }  // namespace paci

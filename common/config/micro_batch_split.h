@@ -20,4 +20,11 @@ bool CanSplit(const v1::JobSpec& spec, uint32_t split);
 // REQUIRES: CanSplit.
 v1::JobSpec SplitMicroBatches(v1::JobSpec spec, uint32_t split);
 
+// What a job with a `drift_limit` begins with while nothing is measured: the least split with a lag
+// of at most 1, or the largest there is. 1 without a limit.
+uint32_t FirstSplit(const v1::JobSpec& spec);
+
+// The spec of what a job begins as, for plans: its micro-batches, and no limit.
+v1::JobSpec AsItBegins(const v1::JobSpec& spec);
+
 }  // namespace paci

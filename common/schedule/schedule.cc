@@ -38,14 +38,16 @@ int64_t Schedule::LagBound() const {
   return (InFlightCap() - 1 + a - 1) / a;
 }
 
+double Schedule::FullMeanLag() const {
+  if (config_.boundary == UpdateBoundary::kFlush) return 0;
+  if (config_.weights == WeightPolicy::kDoubleBuffer) return 1;
+  return static_cast<double>(InFlightCap() - 1) / static_cast<double>(config_.accumulation);
+}
+
 double Schedule::MeanLag(int64_t update) const {
   if (config_.Flushes(update)) return 0;
-  const bool is_constant = config_.weights == WeightPolicy::kDoubleBuffer;
-  const double full = is_constant ? 1
-                                  : static_cast<double>(InFlightCap() - 1) /
-                                        static_cast<double>(config_.accumulation);
   const int64_t before = update - std::max<int64_t>(config_.flush_first - 1, 0);
-  return std::min(full, static_cast<double>(before));
+  return std::min(FullMeanLag(), static_cast<double>(before));
 }
 
 StageState Schedule::Begin() const {

@@ -160,6 +160,8 @@ class Schedule {
   // the pipeline is full: with a cap of c, (c - 1) / a, and so (N-1-i)/a; never more than there
   // were updates that did not wait; 0 with a flush; 1 with a double buffer.
   double MeanLag(int64_t update) const;
+  // The same of an update long after any that flushed.
+  double FullMeanLag() const;
   // Of a stage that has done the first `first_update` updates and all that comes with them, and is
   // drained.
   StageState Begin() const;

@@ -23,7 +23,7 @@ absl::StatusOr<UnitSeconds> SecondsMeasuredBy(const v1::Job& job);
 // "seconds that the workers of job tiny-1 measured over 120 updates". Of a job of which there are.
 std::string SourceOfSeconds(const v1::Job& job);
 
-// The job's spec, with the number of stages and the partition that it runs with.
+// The job's spec, with the number of stages, the partition and the micro-batches that it runs with.
 v1::JobSpec SpecAsRun(const v1::Job& job);
 
 // FAILED_PRECONDITION, with every difference, when a micro-batch of `planned` is not the work that

@@ -108,20 +108,26 @@ absl::Status CheckResumeFrom(const v1::SubmitJobRequest& request) {
 
 }  // namespace
 
+std::optional<Controller::KnownCheckpoint> Controller::FindCheckpoint(
+    const std::string& directory) const {
+  for (const auto& [id, record] : jobs_) {
+    for (const v1::Checkpoint& checkpoint : record.job().checkpoints()) {
+      if (checkpoint.directory() == directory) return KnownCheckpoint{&record, &checkpoint};
+    }
+  }
+  return std::nullopt;
+}
+
 absl::Status Controller::CheckResumePoint(const v1::SubmitJobRequest& request) const {
   if (!request.has_resume_from()) return absl::OkStatus();
   if (absl::Status valid = CheckResumeFrom(request); !valid.ok()) return valid;
   const std::string& directory = request.resume_from().directory();
-  for (const auto& [id, record] : jobs_) {
-    for (const v1::Checkpoint& checkpoint : record.job().checkpoints()) {
-      if (checkpoint.directory() != directory) continue;
-      const absl::Status same = CheckResumableBy(request.spec(), record.spec());
-      if (same.ok()) return same;
-      return absl::InvalidArgumentError(
-          absl::StrCat("cannot go on from ", directory, " of job ", id, ": ", same.message()));
-    }
-  }
-  return absl::OkStatus();
+  const std::optional<KnownCheckpoint> known = FindCheckpoint(directory);
+  if (!known) return absl::OkStatus();
+  const absl::Status same = CheckResumableBy(request.spec(), known->record->spec());
+  if (same.ok()) return same;
+  return absl::InvalidArgumentError(absl::StrCat("cannot go on from ", directory, " of job ",
+                                                 known->record->job().id(), ": ", same.message()));
 }
 
 absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, absl::Time now) {
@@ -167,10 +173,14 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
     record.stored.settled_update = request.resume_from().update();
     begins = absl::StrCat("; it begins with ", request.resume_from().directory());
   }
-  if (const std::optional<SplitDecision> first = FirstSplit(request.spec())) {
-    record.job().set_micro_batch_split(first->split);
-    absl::StrAppend(&begins, "; ", first->reason);
+  std::optional<WrittenBy> writer;
+  if (const auto known = FindCheckpoint(request.resume_from().directory())) {
+    writer.emplace(
+        WrittenBy{known->record->spec().pipeline(), known->checkpoint->micro_batch_split()});
   }
+  const SplitDecision first = DecideFirstSplit(request.spec(), writer ? &*writer : nullptr);
+  if (first.split > 1) record.job().set_micro_batch_split(first.split);
+  if (!first.reason.empty()) absl::StrAppend(&begins, "; ", first.reason);
   job_order_[number] = id;
   if (!request.request_id().empty()) job_of_request_[request.request_id()] = id;
   AddEvent(record, "Submitted",

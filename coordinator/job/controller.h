@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -110,6 +111,12 @@ class Controller {
               absl::Time now);
   // The same for a transition that the caller knows to be legal.
   void Change(JobRecord& record, JobTrigger trigger, absl::string_view reason, absl::Time now);
+  struct KnownCheckpoint {
+    const JobRecord* record;
+    const v1::Checkpoint* checkpoint;
+  };
+  // That a job of the store keeps; nullopt: none does.
+  std::optional<KnownCheckpoint> FindCheckpoint(const std::string& directory) const;
   // Of another job of the store: its spec fits that of the new one. The workers look into others.
   absl::Status CheckResumePoint(const v1::SubmitJobRequest& request) const;
   // Of a job that will run again: whether it then pauses.

@@ -48,6 +48,7 @@ void Controller::Recover(JobRecord& record, const RecoveryDecision& decision, ab
   if (decision.kind == RecoveryDecision::Kind::kRestartFromOlder) {
     checkpoints.RemoveLast();
     job.set_checkpoint(checkpoints.rbegin()->directory());
+    job.set_micro_batch_split(checkpoints.rbegin()->micro_batch_split());
   }
   const bool is_paused =
       job.state() == v1::JOB_STATE_PAUSING || job.state() == v1::JOB_STATE_PAUSED;

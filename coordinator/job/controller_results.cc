@@ -26,7 +26,8 @@ v1::Checkpoint CheckpointOf(const JobRecord& record, const v1::CommitCheckpoint&
     checkpoint.set_size_bytes(checkpoint.size_bytes() + file.size_bytes());
   }
   if (commit.has_validation_loss()) checkpoint.set_validation_loss(commit.validation_loss());
-  checkpoint.set_drift(commit.drift());
+  if (commit.has_drift()) checkpoint.set_drift(commit.drift());
+  checkpoint.set_micro_batch_split(record.job().micro_batch_split());
   *checkpoint.mutable_committed() = ToTimestamp(now);
   return checkpoint;
 }

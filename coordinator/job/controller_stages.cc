@@ -101,7 +101,8 @@ bool Controller::ReshapeIfDue(JobRecord& record, absl::Time now) {
 bool Controller::SplitIfDue(JobRecord& record, absl::Time now) {
   const std::optional<SplitDecision> decision = DecideSplit(record.job());
   if (!decision) return false;
-  record.job().set_micro_batch_split(decision->split == 1 ? 0 : decision->split);
+  record.job().set_micro_batch_split(decision->split);
+  record.job().mutable_checkpoints()->rbegin()->set_micro_batch_split(decision->split);
   Change(record, JobTrigger::kSplit, decision->reason, now);
   GoBack(record, decision->reason, record.StageCount(), now);
   return true;

@@ -1,10 +1,10 @@
 #include "coordinator/job/drift_split.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/config/micro_batch_split.h"
-#include "common/config/schedule_config.h"
-#include "common/schedule/accumulation.h"
 #include "coordinator/job/recovery.h"
 
 namespace paci {
@@ -32,22 +32,25 @@ SplitDecision Decide(const v1::Job& job, uint32_t split, absl::string_view why) 
 
 }  // namespace
 
-std::optional<SplitDecision> FirstSplit(const v1::JobSpec& spec) {
-  if (spec.pipeline().drift_limit() <= 0) return std::nullopt;
-  const int64_t least = LeastAccumulation(ScheduleConfigOf(spec));
-  uint32_t split = 1;
-  while (int64_t{spec.pipeline().accumulation()} * split < least && CanSplit(spec, 2 * split)) {
-    split *= 2;
+SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const WrittenBy* writer) {
+  const v1::PipelineSpec& pipeline = spec.pipeline();
+  if (pipeline.drift_limit() <= 0) return {};
+  const bool is_known = writer != nullptr &&
+                        writer->pipeline.accumulation() == pipeline.accumulation() &&
+                        writer->pipeline.micro_batch() == pipeline.micro_batch();
+  const uint32_t split = is_known ? std::max(writer->split, 1u) : FirstSplit(spec);
+  const std::string counts = CountsOf(SplitMicroBatches(spec, split));
+  if (is_known) {
+    return {split, absl::StrCat("in ", counts, " an update, as the job before went on from it")};
   }
-  if (split == 1) return std::nullopt;
-  return SplitDecision{
-      split, absl::StrCat("while its drift is not known, in ",
-                          CountsOf(SplitMicroBatches(spec, split)), " an update for little lag")};
+  if (split == 1) return {};
+  return {split,
+          absl::StrCat("while its drift is not known, in ", counts, " an update for little lag")};
 }
 
 std::optional<SplitDecision> DecideSplit(const v1::Job& job) {
   const double limit = job.spec().pipeline().drift_limit();
-  if (limit <= 0 || job.checkpoints().empty() ||
+  if (limit <= 0 || job.checkpoints().empty() || !job.checkpoints().rbegin()->has_drift() ||
       job.checkpoints().rbegin()->update() >= job.spec().train().updates()) {
     return std::nullopt;
   }

@@ -124,7 +124,9 @@ std::optional<ReportedCheckpoint> NextCheckpoint(const JobRecord& record) {
       const v1::CheckpointPart& of_stage = record.stages[i].parts.at(update);
       if (!of_stage.error().empty() && !reported.failed_stage) reported.failed_stage = i;
       reported.commit.mutable_files()->MergeFrom(of_stage.files());
-      reported.commit.set_drift(std::max(reported.commit.drift(), of_stage.drift()));
+      if (of_stage.has_drift()) {
+        reported.commit.set_drift(std::max(reported.commit.drift(), of_stage.drift()));
+      }
       if (of_stage.has_validation_loss()) {
         reported.commit.set_validation_loss(of_stage.validation_loss());
       }

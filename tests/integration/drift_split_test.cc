@@ -72,6 +72,8 @@ TEST_F(DriftSplit, MicroBatchesAreHalvedAtEachCheckpointAndTheBitsAreThoseOfSuch
       Submit({"pipeline.accumulation=12", "pipeline.micro_batch=1", "train.eval_batches=8"},
              absl::StrCat(id, "@10"));
   EXPECT_EQ(Losses(cluster_.AwaitCompletion(quarters)), After(losses, 10));
+  const std::string same = Submit({"pipeline.drift_limit=1e-12"}, absl::StrCat(id, "@5"));
+  EXPECT_EQ(Losses(cluster_.AwaitCompletion(same)), After(losses, 5));
 }
 
 TEST_F(DriftSplit, BelowTheLimitNothingChanges) {

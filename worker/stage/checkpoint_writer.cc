@@ -26,13 +26,12 @@ uint64_t BytesOf(const v1::CheckpointPart& part) {
 
 }  // namespace
 
-absl::Status CheckpointWriter::Begin(int64_t update, std::optional<double> validation_loss) {
+absl::Status CheckpointWriter::Begin(const Remarks& remarks) {
   const Clock::time_point due = Clock::now();
   Await();
   const Clock::time_point begun = Clock::now();
-  if (absl::Status copied = compute_->Snapshot(update); !copied.ok()) return copied;
+  if (absl::Status copied = compute_->Snapshot(remarks.update); !copied.ok()) return copied;
   const Stall stall = {SecondsBetween(due, begun), SecondsBetween(begun, Clock::now())};
-  const Remarks remarks = {update, validation_loss, monitor_->TakeDrift()};
   thread_ = std::thread([=, this] { Write(remarks, stall); });
   pthread_setname_np(thread_.native_handle(), "paci-checkpoint");
   return absl::OkStatus();
@@ -59,7 +58,7 @@ void CheckpointWriter::Write(const Remarks& remarks, const Stall& stall) {
     part->set_error(error);
   }
   part->set_update(remarks.update);
-  part->set_drift(remarks.drift);
+  if (remarks.drift) part->set_drift(*remarks.drift);
   if (remarks.validation_loss) part->set_validation_loss(*remarks.validation_loss);
   monitor_->OnCheckpoint(*std::move(part));
 }

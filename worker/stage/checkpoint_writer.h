@@ -23,10 +23,15 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // Copies the stage as it is after `update` updates, once the write before has ended, and begins
-  // to write the copy. Its part says `validation_loss`, if there is one, and how far the stage has
-  // drifted since the last Begin. An error is of the copy.
-  absl::Status Begin(int64_t update, std::optional<double> validation_loss);
+  // What a part says beside its files; drift: as CheckpointPart has it.
+  struct Remarks {
+    int64_t update = 0;
+    std::optional<double> validation_loss;
+    std::optional<double> drift;
+  };
+  // Copies the stage as it is after `remarks.update` updates, once the write before has ended, and
+  // begins to write the copy. An error is of the copy.
+  absl::Status Begin(const Remarks& remarks);
   // Blocks until no write is under way.
   void Await();
 
@@ -35,12 +40,6 @@ class CheckpointWriter {
   struct Stall {
     double wait_seconds;
     double copy_seconds;
-  };
-  // What the part says beside its files.
-  struct Remarks {
-    int64_t update;
-    std::optional<double> validation_loss;
-    double drift;
   };
   void Write(const Remarks& remarks, const Stall& stall);
 

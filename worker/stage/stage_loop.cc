@@ -284,7 +284,9 @@ absl::Status StageLoop::Evaluate(Action action) {
 }
 
 absl::Status StageLoop::Checkpoint() {
-  const absl::Status begun = checkpoints_.Begin(state_.updates, validation_loss_);
+  std::optional<double> drift = monitor_->TakeDriftPerLag();
+  if (drift) *drift *= schedule_->FullMeanLag();
+  const absl::Status begun = checkpoints_.Begin({state_.updates, validation_loss_, drift});
   schedule_->Finish({ActionKind::kCheckpoint, state_.checkpoints}, state_);
   return begun;
 }

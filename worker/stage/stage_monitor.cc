@@ -63,20 +63,12 @@ void StageMonitor::OnBuilt(uint64_t parameters, const StageCompute::Data& data) 
   if (data.validation) *status_.mutable_validation_data() = *data.validation;
 }
 
-void StageMonitor::Mean::Add(double value) {
-  sum += value;
-  ++count;
-}
-
-double StageMonitor::Mean::Take() {
-  const double mean = count > 0 ? sum / static_cast<double>(count) : 0;
-  *this = {};
-  return mean;
-}
-
-double StageMonitor::TakeDrift() {
+std::optional<double> StageMonitor::TakeDriftPerLag() {
   absl::MutexLock lock(&mutex_);
-  return drift_of_checkpoint_.Take();
+  const double drift = std::exchange(taken_drift_sum_, 0);
+  const int64_t lag = std::exchange(taken_lag_sum_, 0);
+  if (lag == 0) return std::nullopt;
+  return drift / static_cast<double>(lag);
 }
 
 void StageMonitor::OnState(v1::StageState state, const std::string& error) {
@@ -106,8 +98,10 @@ void StageMonitor::OnBackward(const VersionTracker::Measured& measured) {
   auto& counts = *status_.mutable_lag()->mutable_counts();
   while (counts.size() <= measured.lag) counts.Add(0);
   counts.Set(measured.lag, counts.Get(measured.lag) + 1);
-  drift_of_update_.Add(measured.drift);
-  drift_of_checkpoint_.Add(measured.drift);
+  drift_sum_ += measured.drift;
+  ++drift_count_;
+  taken_drift_sum_ += measured.drift;
+  taken_lag_sum_ += measured.lag;
   status_.set_drift_max(std::max(status_.drift_max(), measured.drift));
 }
 
@@ -116,7 +110,9 @@ void StageMonitor::OnStep(double learning_rate, double gradient_norm, bool is_sk
   absl::MutexLock lock(&mutex_);
   status_.set_learning_rate(learning_rate);
   status_.set_gradient_norm(gradient_norm);
-  if (drift_of_update_.count > 0) status_.set_drift(drift_of_update_.Take());
+  if (drift_count_ > 0) status_.set_drift(drift_sum_ / drift_count_);
+  drift_sum_ = 0;
+  drift_count_ = 0;
   if (is_skipped) status_.set_skipped_updates(status_.skipped_updates() + 1);
   status_.set_skipped_in_a_row(is_skipped ? status_.skipped_in_a_row() + 1 : 0);
   if (!poison.empty()) status_.set_poison(poison);

@@ -41,8 +41,8 @@ class StageMonitor {
   void OnMemory(uint64_t policy_bytes, uint64_t peak_device_bytes);
   void OnBytes(uint64_t sent, uint64_t received);
   void OnPoint(v1::MetricPoint point);
-  // The mean drift of the backwards since it was last taken; 0: there were none.
-  double TakeDrift();
+  // Of the backwards since it was last taken, their drift an update of lag; nullopt: none lagged.
+  std::optional<double> TakeDriftPerLag();
 
   // From the thread that writes checkpoints.
   void OnCheckpoint(v1::CheckpointPart part);
@@ -63,14 +63,6 @@ class StageMonitor {
   uint64_t settled_update() const;
 
  private:
-  struct Mean {
-    double sum = 0;
-    int64_t count = 0;
-
-    void Add(double value);
-    double Take();  // and begins anew; 0: nothing was added
-  };
-
   // Keeps a report well below a message's limit of 4 MiB.
   static constexpr size_t kMaxPointsPerReport = 4096;
 
@@ -78,8 +70,10 @@ class StageMonitor {
   mutable absl::Mutex mutex_;
   v1::StageStatus status_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::chrono::steady_clock::time_point> started_ ABSL_GUARDED_BY(mutex_);
-  Mean drift_of_update_ ABSL_GUARDED_BY(mutex_);      // of the backwards since the last step
-  Mean drift_of_checkpoint_ ABSL_GUARDED_BY(mutex_);  // ... since the last TakeDrift
+  double drift_sum_ ABSL_GUARDED_BY(mutex_) = 0;  // of the backwards since the last step
+  int drift_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  double taken_drift_sum_ ABSL_GUARDED_BY(mutex_) = 0;  // ... since the last TakeDriftPerLag
+  int64_t taken_lag_sum_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_held_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<v1::MetricPoint> points_ ABSL_GUARDED_BY(mutex_);  // not acknowledged, oldest first

@@ -317,6 +317,20 @@ TEST(Rule, MicroBatchesOfADriftLimitCanChangeAndWouldChangeTheLag) {
   EXPECT_EQ(error("paci", 3, 5),
             "pipeline.micro_batch: 3 sequences cannot be halved; expected an even number with a "
             "drift_limit");
+  const auto error_of_numbers = [](uint32_t accumulation, uint32_t eval_batches) {
+    return ErrorAfter([&](v1::JobSpec* s) {
+      s->mutable_pipeline()->set_drift_limit(0.01);
+      s->mutable_pipeline()->set_accumulation(accumulation);
+      s->mutable_train()->set_eval_batches(eval_batches);
+      s->mutable_checkpoint()->set_dir("ck");
+      s->mutable_checkpoint()->set_every(5);
+    });
+  };
+  EXPECT_EQ(error_of_numbers(32768, 500000), "");
+  EXPECT_EQ(error_of_numbers(32769, 1),
+            "pipeline.accumulation: 32769 cannot be doubled; expected at most 32768 with a "
+            "drift_limit");
+  EXPECT_THAT(error_of_numbers(1, 500001), HasSubstr("train.eval_batches: 500001 cannot be"));
 }
 
 TEST(Rule, NormsTravelAlongALine) {

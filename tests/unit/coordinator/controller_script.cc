@@ -255,7 +255,8 @@ void ControllerScript::Report(const Words& words) {
   ASSERT_TRUE(v1::StageState_Parse("STAGE_STATE_" + words[2], &state)) << words[2];
   report.mutable_status()->set_state(state);
   report.mutable_status()->set_updates(GetNumber(words, "updates", report.status().updates()));
-  report.mutable_status()->set_error(absl::StrReplaceAll(Get(words, "error"), {{":", ": "}}));
+  report.mutable_status()->set_error(
+      absl::StrReplaceAll(Get(words, "error"), {{":", ": "}, {"DATA LOSS", "DATA_LOSS"}}));
   report.mutable_status()->set_skipped_updates(
       GetNumber(words, "skipped", report.status().skipped_updates()));
   SetStanding([&](const std::string& key) { return Get(words, key); }, *report.mutable_status());
@@ -276,7 +277,8 @@ void ControllerScript::Report(const Words& words) {
     if (reported.error().empty()) reported.add_files()->set_path(words[1] + ".safetensors");
     const std::string loss = Get(words, "validation");
     if (!loss.empty()) reported.set_validation_loss(std::stod(loss));
-    reported.set_drift(std::stod(Get(words, "drift", "0")));
+    const std::string drift = Get(words, "drift");
+    if (!drift.empty()) reported.set_drift(std::stod(drift));
   }
   v1::WorkerMessage message;
   *message.mutable_report() = report;

@@ -67,25 +67,53 @@ TEST(DriftSplit, NothingToGoOnFromOrNothingLeftToDoChangesNothing) {
   v1::Job job = CheckpointedJob(0.01, 0.02);
   job.mutable_checkpoints(0)->set_update(10);
   EXPECT_EQ(Decided(job), 0) << "the last update";
+  job = CheckpointedJob(0.01, 0, 2);
+  EXPECT_EQ(Decided(job), 1);
+  job.mutable_checkpoints(0)->clear_drift();
+  EXPECT_EQ(Decided(job), 0) << "nothing lagged, so that nothing is known";
   job.clear_checkpoints();
   EXPECT_EQ(Decided(job), 0);
 }
 
+v1::JobSpec SpecWith(double limit, uint32_t stages, uint32_t extra, uint32_t micro_batch) {
+  v1::JobSpec spec = CheckpointedJob(limit, 0).spec();
+  spec.mutable_pipeline()->set_stages(stages);
+  spec.mutable_pipeline()->set_extra_in_flight(extra);
+  spec.mutable_pipeline()->set_micro_batch(micro_batch);
+  return spec;
+}
+
 TEST(DriftSplit, AJobBeginsWithALagOfAtMostOne) {
-  const auto first = [](double limit, uint32_t stages, uint32_t extra, uint32_t micro_batch) {
-    v1::JobSpec spec = CheckpointedJob(limit, 0).spec();
-    spec.mutable_pipeline()->set_stages(stages);
-    spec.mutable_pipeline()->set_extra_in_flight(extra);
-    spec.mutable_pipeline()->set_micro_batch(micro_batch);
-    const std::optional<SplitDecision> decision = FirstSplit(spec);
-    return decision ? decision->split : 0;
+  EXPECT_EQ(FirstSplit(SpecWith(0.01, 4, 0, 16)), 1) << "3 micro-batches are enough";
+  EXPECT_EQ(FirstSplit(SpecWith(0.01, 5, 0, 16)), 2);
+  EXPECT_EQ(FirstSplit(SpecWith(0.01, 6, 1, 16)), 2) << "6 are";
+  EXPECT_EQ(FirstSplit(SpecWith(0.01, 6, 2, 16)), 4) << "and 6 are not";
+  EXPECT_EQ(FirstSplit(SpecWith(0.01, 6, 2, 2)), 2) << "but a sequence is not halved";
+  EXPECT_EQ(FirstSplit(SpecWith(0, 6, 2, 16)), 1) << "there is no limit";
+}
+
+TEST(DriftSplit, AJobThatBeginsWhereAnotherWasGoesOnInItsMicroBatches) {
+  const v1::JobSpec spec = SpecWith(0.01, 5, 0, 16);
+  const auto first = [&](const v1::PipelineSpec& written, uint32_t split) {
+    const WrittenBy writer = {written, split};
+    return DecideFirstSplit(spec, &writer);
   };
-  EXPECT_EQ(first(0.01, 4, 0, 16), 0) << "3 micro-batches are enough";
-  EXPECT_EQ(first(0.01, 5, 0, 16), 2);
-  EXPECT_EQ(first(0.01, 6, 1, 16), 2) << "6 are";
-  EXPECT_EQ(first(0.01, 6, 2, 16), 4) << "and 6 are not";
-  EXPECT_EQ(first(0.01, 6, 2, 2), 2) << "but a sequence is not halved";
-  EXPECT_EQ(first(0, 6, 2, 16), 0) << "there is no limit";
+  EXPECT_EQ(first(spec.pipeline(), 4).split, 4);
+  EXPECT_EQ(first(spec.pipeline(), 4).reason,
+            "in 12 micro-batches of 4 an update, as the job before went on from it");
+  EXPECT_EQ(first(spec.pipeline(), 0).split, 1) << "even if it would begin with 2 by itself";
+  EXPECT_EQ(first(SpecWith(0, 5, 0, 8).pipeline(), 4).split, 2) << "other ones: as any job begins";
+  EXPECT_EQ(DecideFirstSplit(spec, nullptr).reason,
+            "while its drift is not known, in 6 micro-batches of 8 an update for little lag");
+  EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr).split, 1);
+  EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr).reason, "");
+}
+
+TEST(DriftSplit, APlanIsOfWhatAJobBeginsAs) {
+  const v1::JobSpec planned = AsItBegins(SpecWith(0.01, 5, 0, 16));
+  EXPECT_EQ(planned.pipeline().accumulation(), 6);
+  EXPECT_EQ(planned.pipeline().micro_batch(), 8);
+  EXPECT_EQ(planned.pipeline().drift_limit(), 0) << "so that a flush can be beside it";
 }
 
 TEST(DriftSplit, TheBatchAndTheValidationStayWhatTheyAre) {

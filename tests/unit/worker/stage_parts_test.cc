@@ -107,17 +107,18 @@ TEST(StageMonitor, CountsLagsAndTellsTheMeanDriftOfTheLastUpdateAndTheLargest) {
   EXPECT_GT(status.resident_bytes(), 0);
 }
 
-TEST(StageMonitor, GivesTheMeanDriftOfAllBackwardsSinceItWasLastTaken) {
+TEST(StageMonitor, GivesTheDriftAnUpdateOfLagSinceItWasLastTaken) {
   StageMonitor monitor{v1::StageStatus()};
-  EXPECT_EQ(monitor.TakeDrift(), 0);
-  monitor.OnBackward({1, 0.5});
+  EXPECT_EQ(monitor.TakeDriftPerLag(), std::nullopt);
+  monitor.OnBackward({2, 0.5});
   monitor.OnStep(1e-3, 1, /*is_skipped=*/false);
-  monitor.OnBackward({1, 0.125});
-  monitor.OnBackward({1, 0.125});
-  EXPECT_EQ(monitor.TakeDrift(), 0.25) << "over updates, and every backward counts the same";
+  monitor.OnBackward({0, 0});
+  monitor.OnBackward({1, 0.25});
+  EXPECT_EQ(monitor.TakeDriftPerLag(), 0.25) << "over updates, whatever the lag was";
+  monitor.OnBackward({0, 0});
+  EXPECT_EQ(monitor.TakeDriftPerLag(), std::nullopt) << "nothing lagged, so nothing is known";
   monitor.OnBackward({1, 0.75});
-  EXPECT_EQ(monitor.TakeDrift(), 0.75);
-  EXPECT_EQ(monitor.TakeDrift(), 0);
+  EXPECT_EQ(monitor.TakeDriftPerLag(), 0.75);
 }
 
 TEST(StageMonitor, ReportsWhatARunningStageDoesAndSinceWhen) {
