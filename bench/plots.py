@@ -16,8 +16,8 @@ from matplotlib.ticker import PercentFormatter
 import quality
 import scaling
 from cluster import ROOT
-from convergence_report import FLUSH, PACI, PACI_OWN, STAGES, TUNED_A, Choice, Curve, Matrix, final_loss, loss_at, \
-    loss_of, simulated_shares, timed
+from convergence_report import FLUSH, PACI, PACI_OWN, STAGES, TUNED_A, Choice, Curve, Matrix, loss_at, loss_of, \
+    simulated_shares, timed
 
 RESULTS = ROOT / "docs" / "results"
 PLOTS = RESULTS / "plots"
@@ -63,8 +63,9 @@ def main() -> None:
     draw_throughput(load("pipeline"), load("emulated"))
     draw_memory(load("schedules_real")["real"])
     draw_scaling(load("scaling"))
-    draw_recipes(load("quality")["runs"])
-    draw_lag(load("quality")["runs"])
+    recipes = load("quality")["runs"]
+    draw_recipes(recipes)
+    draw_lag(recipes)
 
 
 def load(name: str) -> dict:
@@ -232,12 +233,12 @@ def draw_recipes(runs: list[dict]) -> None:
 
 def draw_lag(runs: list[dict]) -> None:
     """How far above a flush with the same optimizer each recipe ends, by the lag of the first stage."""
-    options = argparse.Namespace(stages=[8], accumulation=[8], micro_batches=RECIPES_LENGTH, rates=None)
-    sweeps = quality.Sweeps(runs, options)
+    options = argparse.Namespace(stages=[8], accumulation=[8], micro_batches=RECIPES_LENGTH, rates=None, seeds=3)
+    found = quality.Report(runs, options)
     figure, axes = panel("paci above its flush by lag, 1,600 micro-batches", "4, 8 and 16 stages, a from 1 to 16")
     for name in LAG_RECIPES:
         points = [point for stages, accumulation in itertools.product((4, 8, 16), (1, 2, 4, 8, 16))
-                  if (point := above_flush(sweeps, quality.RECIPES[name], stages, accumulation))]
+                  if (point := above_flush(found, quality.RECIPES[name], stages, accumulation))]
         lags, means, deviations = zip(*sorted(points))
         axes.errorbar(lags, means, deviations, label=name, capsize=2, **(RECIPES[PACI, name] | {"linestyle": "none"}))
     axes.axhline(0, color=BLACK, linewidth=0.8, linestyle=":")
@@ -251,19 +252,14 @@ def draw_lag(runs: list[dict]) -> None:
     save(figure, "lag")
 
 
-def above_flush(sweeps: quality.Sweeps, recipe: quality.Recipe, stages: int,
+def above_flush(found: quality.Report, recipe: quality.Recipe, stages: int,
                 accumulation: int) -> tuple[float, float, float] | None:
     """Mean lag; mean of the seeds in percent, and their standard deviation (0 of one)."""
-    percent = []
-    for seed in (1, 2, 3):
-        paci, flush = (sweeps.runs.get(sweeps.run_at_best(recipe, schedule, stages, accumulation, seed))
-                       for schedule in (PACI, FLUSH))
-        if paci and flush:
-            percent.append(100 * (final_loss(paci) / final_loss(flush) - 1))
+    percent = quality.percent_above(*(found.finals(recipe, schedule, stages, accumulation) for schedule in (PACI, FLUSH)))
     if not percent:
         return None
     deviation = statistics.stdev(percent) if len(percent) > 1 else 0.0
-    return (stages - 1) / (accumulation * recipe.split), statistics.fmean(percent), deviation
+    return quality.full_lag(stages, accumulation, recipe.split), statistics.fmean(percent), deviation
 
 
 def is_of(run: dict, schedule: str, name: str) -> bool:
@@ -274,7 +270,7 @@ def is_of(run: dict, schedule: str, name: str) -> bool:
 def over_time(run: dict) -> list[tuple[float, float]]:
     """A flushed update takes (a + N - 1) / a of the time of one without bubbles."""
     flushed_until = run["micro_batches"] if run["schedule"] == FLUSH else run["start"] * run["micro_batches"]
-    bubble = (run["stages"] - 1) / (run["accumulation"] * run["split"])
+    bubble = quality.full_lag(run["stages"], run["accumulation"], run["split"])
     return [((done + bubble * min(done, flushed_until)) / run["micro_batches"], loss) for done, loss in run["validation"]]
 
 

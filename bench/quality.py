@@ -248,7 +248,8 @@ class Report:
         for name in self.options.recipes:
             recipe = RECIPES[name]
             flush, paci = (self.finals(recipe, schedule, stages, accumulation) for schedule in (FLUSH, PACI))
-            rows.append([name, losses_of(flush), losses_of(paci), above(paci, flush), above(paci, base),
+            rows.append([name, losses_of(flush), losses_of(paci), with_spread(percent_above(paci, flush)),
+                         with_spread(percent_above(paci, base)),
                          time_of(recipe, stages, accumulation), mean_share(paci)])
         report({}, rows, ["recipe", "flush", "paci", "above the same flush, %", "above flush with adamw, %", "time",
                           "update's share"], None)
@@ -258,9 +259,9 @@ def losses_of(runs: dict[int, dict]) -> str:
     return with_spread([final_loss(run) for run in runs.values()])
 
 
-def above(runs: dict[int, dict], others: dict[int, dict]) -> str:
+def percent_above(runs: dict[int, dict], others: dict[int, dict]) -> list[float]:
     """Seed by seed."""
-    return with_spread([100 * (final_loss(runs[seed]) / final_loss(others[seed]) - 1) for seed in runs if seed in others])
+    return [100 * (final_loss(runs[seed]) / final_loss(others[seed]) - 1) for seed in runs if seed in others]
 
 
 def mean_share(runs: dict[int, dict]) -> float | str:
@@ -269,7 +270,12 @@ def mean_share(runs: dict[int, dict]) -> float | str:
 
 def time_of(recipe: Recipe, stages: int, accumulation: int) -> float:
     """Of PACI's run, in that of a pipeline without bubbles: a flush takes (a + N - 1) / a."""
-    return 1 + recipe.start * (stages - 1) / (accumulation * recipe.split)
+    return 1 + recipe.start * full_lag(stages, accumulation, recipe.split)
+
+
+def full_lag(stages: int, accumulation: int, split: int) -> float:
+    """The first stage's mean lag, and what bubbles add to a flushed update: (N - 1) / a."""
+    return (stages - 1) / (accumulation * split)
 
 
 if __name__ == "__main__":
