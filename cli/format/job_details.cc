@@ -275,7 +275,7 @@ std::string Troubles(const v1::Job& job) {
 
 // The job's, with as many stages and micro-batches as it has.
 v1::JobSpec SpecNow(const v1::Job& job) {
-  v1::JobSpec spec = SplitMicroBatches(job.spec(), SplitOf(job));
+  v1::JobSpec spec = InItsMicroBatches(job);
   if (spec.pipeline().stages() == StageCount(job)) return spec;
   spec.mutable_pipeline()->set_stages(StageCount(job));
   spec.mutable_pipeline()->clear_partition();  // of another number
@@ -294,10 +294,11 @@ std::string OtherStages(const v1::Job& job) {
 // "14 of 2 an update, 7 of 4 in the job file"; empty where they are the same.
 std::string OtherMicroBatches(const v1::Job& job) {
   if (SplitOf(job) == 1) return "";
-  const v1::PipelineSpec& of_file = job.spec().pipeline();
-  return absl::StrCat(of_file.accumulation() * SplitOf(job), " of ",
-                      of_file.micro_batch() / SplitOf(job), " an update, ", of_file.accumulation(),
-                      " of ", of_file.micro_batch(), " in the job file");
+  const auto counts = [](const v1::JobSpec& spec) {
+    return absl::StrCat(spec.pipeline().accumulation(), " of ", spec.pipeline().micro_batch());
+  };
+  return absl::StrCat(counts(InItsMicroBatches(job)), " an update, ", counts(job.spec()),
+                      " in the job file");
 }
 
 v1::ListEventsResponse Latest(const v1::ListEventsResponse& events) {

@@ -72,8 +72,7 @@ std::string DriftIsActedOnAtCheckpoints(const v1::JobSpec& spec) {
   if (spec.has_emulation()) return "emulated stages have no weights that drift; expected 0";
   if (!spec.checkpoint().dir().empty() && spec.checkpoint().every() > 0) return "";
   return "there are no checkpoints on the way, at which alone micro-batches can change; expected "
-         "0, "
-         "or a checkpoint.dir and a checkpoint.every above 0";
+         "0, or a checkpoint.dir and a checkpoint.every above 0";
 }
 
 std::string MicroBatchesCanBeHalved(const v1::JobSpec& spec) {

@@ -32,6 +32,10 @@ v1::JobSpec SplitMicroBatches(v1::JobSpec spec, uint32_t split) {
   return spec;
 }
 
+v1::JobSpec InItsMicroBatches(const v1::Job& job) {
+  return SplitMicroBatches(job.spec(), SplitOf(job));
+}
+
 uint32_t FirstSplit(const v1::JobSpec& spec) {
   if (spec.pipeline().drift_limit() <= 0) return 1;
   const int64_t least = LeastAccumulation(ScheduleConfigOf(spec));

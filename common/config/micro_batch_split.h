@@ -20,6 +20,9 @@ bool CanSplit(const v1::JobSpec& spec, uint32_t split);
 // REQUIRES: CanSplit.
 v1::JobSpec SplitMicroBatches(v1::JobSpec spec, uint32_t split);
 
+// The job's spec in the micro-batches of its present or next generation.
+v1::JobSpec InItsMicroBatches(const v1::Job& job);
+
 // What a job with a `drift_limit` begins with while nothing is measured: the least split with a lag
 // of at most 1, or the largest there is. 1 without a limit.
 uint32_t FirstSplit(const v1::JobSpec& spec);

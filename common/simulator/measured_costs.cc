@@ -123,7 +123,7 @@ std::string SourceOfSeconds(const v1::Job& job) {
 }
 
 v1::JobSpec SpecAsRun(const v1::Job& job) {
-  v1::JobSpec spec = SplitMicroBatches(job.spec(), SplitOf(job));
+  v1::JobSpec spec = InItsMicroBatches(job);
   spec.mutable_pipeline()->clear_drift_limit();
   spec.mutable_pipeline()->set_stages(static_cast<uint32_t>(job.stages_size()));
   spec.mutable_pipeline()->clear_partition();
@@ -137,7 +137,7 @@ absl::Status CheckSameWork(const v1::Job& job, const v1::JobSpec& planned) {
   google::protobuf::util::MessageDifferencer differencer;
   std::string differences;
   differencer.ReportDifferencesToString(&differences);
-  if (differencer.Compare(WorkOf(SpecAsRun(job)), WorkOf(planned))) return absl::OkStatus();
+  if (differencer.Compare(WorkOf(InItsMicroBatches(job)), WorkOf(planned))) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "what job ", job.id(), " measured says nothing about this one, whose work is another: ",
       absl::StrReplaceAll(absl::StripAsciiWhitespace(differences), {{"\n", "; "}})));

@@ -108,26 +108,26 @@ absl::Status CheckResumeFrom(const v1::SubmitJobRequest& request) {
 
 }  // namespace
 
-std::optional<Controller::KnownCheckpoint> Controller::FindCheckpoint(
-    const std::string& directory) const {
+Controller::KnownCheckpoint Controller::FindCheckpoint(const std::string& directory) const {
   for (const auto& [id, record] : jobs_) {
     for (const v1::Checkpoint& checkpoint : record.job().checkpoints()) {
-      if (checkpoint.directory() == directory) return KnownCheckpoint{&record, &checkpoint};
+      if (checkpoint.directory() == directory) return {&record.job(), &checkpoint};
     }
   }
-  return std::nullopt;
+  return {};
 }
 
-absl::Status Controller::CheckResumePoint(const v1::SubmitJobRequest& request) const {
-  if (!request.has_resume_from()) return absl::OkStatus();
+absl::StatusOr<Controller::KnownCheckpoint> Controller::CheckResumePoint(
+    const v1::SubmitJobRequest& request) const {
+  if (!request.has_resume_from()) return KnownCheckpoint();
   if (absl::Status valid = CheckResumeFrom(request); !valid.ok()) return valid;
   const std::string& directory = request.resume_from().directory();
-  const std::optional<KnownCheckpoint> known = FindCheckpoint(directory);
-  if (!known) return absl::OkStatus();
-  const absl::Status same = CheckResumableBy(request.spec(), known->record->spec());
-  if (same.ok()) return same;
+  const KnownCheckpoint known = FindCheckpoint(directory);
+  if (known.job == nullptr) return known;
+  const absl::Status same = CheckResumableBy(request.spec(), known.job->spec());
+  if (same.ok()) return known;
   return absl::InvalidArgumentError(absl::StrCat("cannot go on from ", directory, " of job ",
-                                                 known->record->job().id(), ": ", same.message()));
+                                                 known.job->id(), ": ", same.message()));
 }
 
 absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, absl::Time now) {
@@ -143,7 +143,8 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
         absl::StrCat("request_id ", request.request_id(), " made job ", known->second,
                      " of another spec; use a new request_id for a new job"));
   }
-  if (absl::Status valid = CheckResumePoint(request); !valid.ok()) return valid;
+  const absl::StatusOr<KnownCheckpoint> from = CheckResumePoint(request);
+  if (!from.ok()) return from.status();
   if (jobs_.size() >= options_.max_jobs) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the store holds ", jobs_.size(),
@@ -173,12 +174,10 @@ absl::StatusOr<v1::Job> Controller::Submit(const v1::SubmitJobRequest& request, 
     record.stored.settled_update = request.resume_from().update();
     begins = absl::StrCat("; it begins with ", request.resume_from().directory());
   }
-  std::optional<WrittenBy> writer;
-  if (const auto known = FindCheckpoint(request.resume_from().directory())) {
-    writer.emplace(
-        WrittenBy{known->record->spec().pipeline(), known->checkpoint->micro_batch_split()});
-  }
-  const SplitDecision first = DecideFirstSplit(request.spec(), writer ? &*writer : nullptr);
+  const SplitDecision first = from->job == nullptr
+                                  ? DecideFirstSplit(request.spec(), nullptr, 0)
+                                  : DecideFirstSplit(request.spec(), &from->job->spec(),
+                                                     from->checkpoint->micro_batch_split());
   if (first.split > 1) record.job().set_micro_batch_split(first.split);
   if (!first.reason.empty()) absl::StrAppend(&begins, "; ", first.reason);
   job_order_[number] = id;

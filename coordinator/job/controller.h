@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -111,14 +110,15 @@ class Controller {
               absl::Time now);
   // The same for a transition that the caller knows to be legal.
   void Change(JobRecord& record, JobTrigger trigger, absl::string_view reason, absl::Time now);
+  // That a job of the store keeps; null: none does.
   struct KnownCheckpoint {
-    const JobRecord* record;
-    const v1::Checkpoint* checkpoint;
+    const v1::Job* job = nullptr;
+    const v1::Checkpoint* checkpoint = nullptr;
   };
-  // That a job of the store keeps; nullopt: none does.
-  std::optional<KnownCheckpoint> FindCheckpoint(const std::string& directory) const;
-  // Of another job of the store: its spec fits that of the new one. The workers look into others.
-  absl::Status CheckResumePoint(const v1::SubmitJobRequest& request) const;
+  KnownCheckpoint FindCheckpoint(const std::string& directory) const;
+  // The one that a job is to begin with. An error: the spec of the job that keeps it does not fit
+  // that of the new one. The workers look into others.
+  absl::StatusOr<KnownCheckpoint> CheckResumePoint(const v1::SubmitJobRequest& request) const;
   // Of a job that will run again: whether it then pauses.
   absl::StatusOr<v1::Job> WantPause(const std::string& job_id, bool is_wanted, absl::Time now);
   absl::StatusOr<v1::Job> ChangeByUser(const std::string& job_id, JobTrigger trigger,

@@ -21,7 +21,7 @@ std::string CountsOf(const v1::JobSpec& spec) {
 }
 
 SplitDecision Decide(const v1::Job& job, uint32_t split, absl::string_view why) {
-  const v1::JobSpec now = SplitMicroBatches(job.spec(), SplitOf(job));
+  const v1::JobSpec now = InItsMicroBatches(job);
   const v1::JobSpec next = SplitMicroBatches(job.spec(), split);
   return {split, absl::StrCat("a drift of ", job.checkpoints().rbegin()->drift(), " ", why,
                               " pipeline.drift_limit ", job.spec().pipeline().drift_limit(),
@@ -32,13 +32,14 @@ SplitDecision Decide(const v1::Job& job, uint32_t split, absl::string_view why) 
 
 }  // namespace
 
-SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const WrittenBy* writer) {
+SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const v1::JobSpec* writer,
+                               uint32_t writers_split) {
   const v1::PipelineSpec& pipeline = spec.pipeline();
   if (pipeline.drift_limit() <= 0) return {};
   const bool is_known = writer != nullptr &&
-                        writer->pipeline.accumulation() == pipeline.accumulation() &&
-                        writer->pipeline.micro_batch() == pipeline.micro_batch();
-  const uint32_t split = is_known ? std::max(writer->split, 1u) : FirstSplit(spec);
+                        writer->pipeline().accumulation() == pipeline.accumulation() &&
+                        writer->pipeline().micro_batch() == pipeline.micro_batch();
+  const uint32_t split = is_known ? std::max(writers_split, 1u) : FirstSplit(spec);
   const std::string counts = CountsOf(SplitMicroBatches(spec, split));
   if (is_known) {
     return {split, absl::StrCat("in ", counts, " an update, as the job before went on from it")};

@@ -16,16 +16,12 @@ struct SplitDecision {
   std::string reason;  // one sentence
 };
 
-// The checkpoint of another job that a job begins with.
-struct WrittenBy {
-  const v1::PipelineSpec& pipeline;  // of the other job's spec
-  uint32_t split = 0;                // with which that job went on from it; 0: 1
-};
-
 // What a job begins with: with a limit FirstSplit, while nothing is measured and weights move
-// fastest, or, from a checkpoint of a job with the same micro-batches (null: of none that is
-// known), what that went on with. The reason is empty where the job file says it all.
-SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const WrittenBy* writer);
+// fastest, or, from a checkpoint of a `writer` with the same micro-batches (null: of no job that is
+// known), the `writers_split` that it went on with (0: 1). The reason is empty where the job file
+// says it all.
+SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const v1::JobSpec* writer,
+                               uint32_t writers_split);
 
 // Of a running job whose newest checkpoint was just committed; nullopt: it goes on as it is.
 // Above the limit micro-batches are halved, and with them the lag; where they cannot be, nothing

@@ -72,9 +72,7 @@ struct JobRecord {
   const v1::Job& job() const { return stored.job; }
   const v1::JobSpec& spec() const { return stored.job.spec(); }
   // The spec of the stages that there are, and of their micro-batches.
-  v1::JobSpec SpecOfGeneration() const {
-    return SplitMicroBatches(SpecOver(spec(), StageCount()), SplitOf(job()));
-  }
+  v1::JobSpec SpecOfGeneration() const { return SpecOver(InItsMicroBatches(job()), StageCount()); }
   uint32_t StageCount() const { return static_cast<uint32_t>(stages.size()); }
   // With so many stages it goes on at once when it waits for workers.
   uint32_t EnoughStages() const {

@@ -94,19 +94,18 @@ TEST(DriftSplit, AJobBeginsWithALagOfAtMostOne) {
 
 TEST(DriftSplit, AJobThatBeginsWhereAnotherWasGoesOnInItsMicroBatches) {
   const v1::JobSpec spec = SpecWith(0.01, 5, 0, 16);
-  const auto first = [&](const v1::PipelineSpec& written, uint32_t split) {
-    const WrittenBy writer = {written, split};
-    return DecideFirstSplit(spec, &writer);
+  const auto first = [&](const v1::JobSpec& writer, uint32_t split) {
+    return DecideFirstSplit(spec, &writer, split);
   };
-  EXPECT_EQ(first(spec.pipeline(), 4).split, 4);
-  EXPECT_EQ(first(spec.pipeline(), 4).reason,
+  EXPECT_EQ(first(spec, 4).split, 4);
+  EXPECT_EQ(first(spec, 4).reason,
             "in 12 micro-batches of 4 an update, as the job before went on from it");
-  EXPECT_EQ(first(spec.pipeline(), 0).split, 1) << "even if it would begin with 2 by itself";
-  EXPECT_EQ(first(SpecWith(0, 5, 0, 8).pipeline(), 4).split, 2) << "other ones: as any job begins";
-  EXPECT_EQ(DecideFirstSplit(spec, nullptr).reason,
+  EXPECT_EQ(first(spec, 0).split, 1) << "even if it would begin with 2 by itself";
+  EXPECT_EQ(first(SpecWith(0, 5, 0, 8), 4).split, 2) << "other ones: as any job begins";
+  EXPECT_EQ(DecideFirstSplit(spec, nullptr, 0).reason,
             "while its drift is not known, in 6 micro-batches of 8 an update for little lag");
-  EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr).split, 1);
-  EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr).reason, "");
+  EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr, 0).split, 1);
+  EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr, 0).reason, "");
 }
 
 TEST(DriftSplit, APlanIsOfWhatAJobBeginsAs) {
