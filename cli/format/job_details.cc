@@ -18,6 +18,7 @@
 #include "common/config/micro_batch_split.h"
 #include "common/config/model_shape.h"
 #include "common/config/schedule_config.h"
+#include "common/config/spec_over.h"
 #include "common/schedule/accumulation.h"
 #include "common/schedule/presets.h"
 
@@ -273,15 +274,6 @@ std::string Troubles(const v1::Job& job) {
   return out;
 }
 
-// The job's, with as many stages and micro-batches as it has.
-v1::JobSpec SpecNow(const v1::Job& job) {
-  v1::JobSpec spec = InItsMicroBatches(job);
-  if (spec.pipeline().stages() == StageCount(job)) return spec;
-  spec.mutable_pipeline()->set_stages(StageCount(job));
-  spec.mutable_pipeline()->clear_partition();  // of another number
-  return spec;
-}
-
 // "3 now, 4 wanted"; empty where both are what the job file says.
 std::string OtherStages(const v1::Job& job) {
   const uint32_t of_file = job.spec().pipeline().stages();
@@ -330,7 +322,8 @@ std::string JobDetails(const v1::Job& job, const v1::ListEventsResponse& events,
       {"Started", Moment(job.started(), now)},
       {"Finished", Moment(job.finished(), now)},
       {"Checkpoint", job.checkpoint()}};
-  for (Fields part : {SpecFields(SpecNow(job)), ProgressFields(job)}) {
+  for (Fields part :
+       {SpecFields(SpecOver(InItsMicroBatches(job), StageCount(job))), ProgressFields(job)}) {
     fields.insert(fields.end(), part.begin(), part.end());
   }
   if (const std::string stages = OtherStages(job); !stages.empty()) {

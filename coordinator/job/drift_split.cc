@@ -36,10 +36,11 @@ SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const v1::JobSpec* write
                                uint32_t writers_split) {
   const v1::PipelineSpec& pipeline = spec.pipeline();
   if (pipeline.drift_limit() <= 0) return {};
-  const bool is_known = writer != nullptr &&
-                        writer->pipeline().accumulation() == pipeline.accumulation() &&
-                        writer->pipeline().micro_batch() == pipeline.micro_batch();
-  const uint32_t split = is_known ? std::max(writers_split, 1u) : FirstSplit(spec);
+  const uint32_t writers = std::max(writers_split, 1u);
+  const bool is_known =
+      writer != nullptr && writer->pipeline().accumulation() == pipeline.accumulation() &&
+      writer->pipeline().micro_batch() == pipeline.micro_batch() && CanSplit(spec, writers);
+  const uint32_t split = is_known ? writers : FirstSplit(spec);
   const std::string counts = CountsOf(SplitMicroBatches(spec, split));
   if (is_known) {
     return {split, absl::StrCat("in ", counts, " an update, as the job before went on from it")};

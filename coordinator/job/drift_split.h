@@ -18,8 +18,8 @@ struct SplitDecision {
 
 // What a job begins with: with a limit FirstSplit, while nothing is measured and weights move
 // fastest, or, from a checkpoint of a `writer` with the same micro-batches (null: of no job that is
-// known), the `writers_split` that it went on with (0: 1). The reason is empty where the job file
-// says it all.
+// known), the `writers_split` that it went on with (0: 1), where the spec can be split so. The
+// reason is empty where the job file says it all.
 SplitDecision DecideFirstSplit(const v1::JobSpec& spec, const v1::JobSpec* writer,
                                uint32_t writers_split);
 

@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "common/config/micro_batch_split.h"
+#include "common/config/spec_over.h"
 #include "common/config/stage_key.h"
 #include "coordinator/job/effects.h"
 #include "coordinator/job/failure.h"

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/job_rules.h"
 #include "common/config/schedule_config.h"
+#include "common/config/spec_over.h"
 
 namespace paci {
 namespace {
@@ -16,14 +17,6 @@ bool IsAboutStages(const JobRule& rule) {
 }
 
 }  // namespace
-
-v1::JobSpec SpecOver(const v1::JobSpec& spec, uint32_t stages) {
-  v1::JobSpec result = spec;
-  if (stages == spec.pipeline().stages()) return result;
-  result.mutable_pipeline()->set_stages(stages);
-  result.mutable_pipeline()->clear_partition();
-  return result;
-}
 
 // Only the rules about the number: a spec of the store was valid when it came.
 std::string ProblemOfStages(const v1::JobSpec& spec, uint32_t stages) {

@@ -9,11 +9,6 @@
 
 namespace paci {
 
-// The spec of a generation of `stages` stages, for workers and for whatever depends on their
-// number: the job's own, with `pipeline.stages` as many, and without an explicit partition if that
-// is of another number.
-v1::JobSpec SpecOver(const v1::JobSpec& spec, uint32_t stages);
-
 // Why the job cannot have so many stages, as its rules put it ("pipeline.stages: 9 stages are more
 // than the 6 units ..."); empty: it can.
 std::string ProblemOfStages(const v1::JobSpec& spec, uint32_t stages);

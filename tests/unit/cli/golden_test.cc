@@ -21,7 +21,8 @@ using testing::Not;
 // Two minutes after the jobs of testdata were created.
 const absl::Time kNow = absl::FromUnixSeconds(1767254400 + 120);
 
-constexpr const char* kJobs[] = {"job_pending", "job_running", "job_failed", "job_completed"};
+constexpr const char* kJobs[] = {"job_pending", "job_running", "job_split", "job_failed",
+                                 "job_completed"};
 
 class JobGolden : public testing::TestWithParam<const char*> {
  protected:
@@ -54,6 +55,10 @@ TEST(Golden, Events) {
   std::string followed;
   for (const v1::Event& event : events.events()) followed += EventLine(event);
   ExpectGolden("events", EventTable(events.events()) + "\n" + followed);
+}
+
+TEST(Golden, Checkpoints) {
+  ExpectGolden("checkpoints", CheckpointTable(Read<v1::Job>("job_split"), kNow));
 }
 
 TEST(Golden, Workers) {

@@ -64,6 +64,19 @@ TEST(Plan, Documents) {
   EXPECT_EQ(yaml["skipped"][0]["schedule"].as<std::string>(), "async");
 }
 
+TEST(Plan, AJobWithADriftLimitIsPlannedInTheMicroBatchesThatItBeginsWith) {
+  std::vector<std::string> args = {"plan", kJobFile, "--schedules", "paci,1f1b", "-o", "json"};
+  for (const std::string set : {"pipeline.accumulation=2", "pipeline.drift_limit=0.01",
+                                "checkpoint.dir=/tmp/paci/tiny", "checkpoint.every=10"}) {
+    args.insert(args.end(), {"--set", set});
+  }
+  const CommandResult result = RunBinary(args);
+  EXPECT_EQ(result.code, 0) << result.err;
+  const Json choices = Json::parse(result.out)["choices"];
+  ASSERT_EQ(choices.size(), 2);
+  for (const Json& choice : choices) EXPECT_EQ(choice["accumulation"], 4) << choice["schedule"];
+}
+
 TEST(Plan, TriesEveryScheduleAtTheJobsShapeByDefault) {
   const Json plan = Json::parse(RunBinary({"plan", kJobFile, "-o", "json"}).out);
   EXPECT_EQ(plan["choices"].size() + plan["skipped"].size(), 13u);

@@ -331,6 +331,15 @@ TEST(Rule, MicroBatchesOfADriftLimitCanChangeAndWouldChangeTheLag) {
             "pipeline.accumulation: 32769 cannot be doubled; expected at most 32768 with a "
             "drift_limit");
   EXPECT_THAT(error_of_numbers(1, 500001), HasSubstr("train.eval_batches: 500001 cannot be"));
+  EXPECT_THAT(ErrorAfter([](v1::JobSpec* s) {
+                s->mutable_pipeline()->set_drift_limit(0.01);
+                s->mutable_pipeline()->set_micro_batch(2);
+                s->mutable_checkpoint()->set_dir("ck");
+                s->mutable_checkpoint()->set_every(5);
+                s->mutable_emulation()->set_forward_seconds(0.001);
+                s->mutable_emulation()->set_backward_seconds(0.001);
+              }),
+              HasSubstr("emulated stages have no weights that drift"));
 }
 
 TEST(Rule, NormsTravelAlongALine) {

@@ -102,6 +102,10 @@ TEST(DriftSplit, AJobThatBeginsWhereAnotherWasGoesOnInItsMicroBatches) {
             "in 12 micro-batches of 4 an update, as the job before went on from it");
   EXPECT_EQ(first(spec, 0).split, 1) << "even if it would begin with 2 by itself";
   EXPECT_EQ(first(SpecWith(0, 5, 0, 8), 4).split, 2) << "other ones: as any job begins";
+  v1::JobSpec validates_more = spec;
+  validates_more.mutable_train()->set_eval_batches(300000);
+  EXPECT_EQ(DecideFirstSplit(validates_more, &spec, 4).split, 2)
+      << "where it has no room for as many";
   EXPECT_EQ(DecideFirstSplit(spec, nullptr, 0).reason,
             "while its drift is not known, in 6 micro-batches of 8 an update for little lag");
   EXPECT_EQ(DecideFirstSplit(SpecWith(0, 5, 0, 16), nullptr, 0).split, 1);

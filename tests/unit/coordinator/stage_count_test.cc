@@ -5,6 +5,7 @@
 
 #include "common/config/job_rules.h"
 #include "common/config/schedule_config.h"
+#include "common/config/spec_over.h"
 #include "common/schedule/presets.h"
 #include "tests/unit/coordinator/small_spec.h"
 

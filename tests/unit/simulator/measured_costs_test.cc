@@ -176,6 +176,20 @@ TEST(MeasuredCosts, AJobThatWasRescaledIsTakenOverTheStagesThatItHas) {
   EXPECT_EQ(SecondsMeasuredBy(job).value().forward_seconds, before.forward_seconds);
 }
 
+TEST(MeasuredCosts, AJobWithADriftLimitMeasuredTheMicroBatchesThatItRunsIn) {
+  v1::Job job = JobThatRan();
+  job.mutable_spec()->mutable_pipeline()->set_accumulation(4);
+  job.mutable_spec()->mutable_pipeline()->set_micro_batch(6);
+  job.mutable_spec()->mutable_pipeline()->set_drift_limit(0.01);
+  job.set_micro_batch_split(2);
+  const v1::JobSpec planned = SpecAsRun(job);
+  EXPECT_EQ(planned.pipeline().accumulation(), 8);
+  EXPECT_EQ(planned.pipeline().micro_batch(), 3);
+  EXPECT_EQ(planned.pipeline().drift_limit(), 0) << "a plan is of one split";
+  EXPECT_TRUE(CheckSameWork(job, planned).ok()) << CheckSameWork(job, planned);
+  EXPECT_FALSE(CheckSameWork(job, job.spec()).ok());
+}
+
 TEST(MeasuredCosts, AnotherModelOrMicroBatchIsOtherWork) {
   const v1::Job job = JobThatRan();
   v1::JobSpec planned = job.spec();
