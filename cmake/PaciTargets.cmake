@@ -24,22 +24,37 @@ if(PACI_SANITIZE MATCHES thread)
   target_compile_options(paci_options INTERFACE -Wno-tsan)
 endif()
 
-# TENSORS of a target: its files read LibTorch's headers, which are three quarters of the time that compiling them takes
-# and are parsed once for all of them. scripts/tidy.py reads each file with what it includes by itself.
-function(paci_tensors NAME)
+# Headers of libraries that are parsed once for all targets that read them. scripts/tidy.py reads each file with what it
+# includes by itself.
+function(paci_precompile NAME HEADERS_OF)
+  cmake_parse_arguments(ARG "" "" "HEADERS;DEPS" ${ARGN})
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     return()
   endif()
-  if(NOT TARGET paci_tensor_headers)
-    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/tensor_headers.cc CONTENT "// For the precompiled header.\n")
-    add_library(paci_tensor_headers STATIC ${PROJECT_BINARY_DIR}/tensor_headers.cc)
-    target_link_libraries(paci_tensor_headers PRIVATE Torch::cpu paci_options)
-    target_compile_options(paci_tensor_headers PRIVATE -pthread -fpch-preprocess)
-    target_precompile_headers(paci_tensor_headers PRIVATE <ATen/ATen.h>)
+  if(NOT TARGET ${HEADERS_OF})
+    file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/${HEADERS_OF}.cc CONTENT "// For the precompiled header.\n")
+    add_library(${HEADERS_OF} STATIC ${PROJECT_BINARY_DIR}/${HEADERS_OF}.cc)
+    target_link_libraries(${HEADERS_OF} PRIVATE ${ARG_DEPS} paci_options)
+    target_compile_options(${HEADERS_OF} PRIVATE -pthread -fpch-preprocess)
+    target_precompile_headers(${HEADERS_OF} PRIVATE ${ARG_HEADERS})
   endif()
-  target_precompile_headers(${NAME} REUSE_FROM paci_tensor_headers)
-  # ccache has to know what was read.
-  target_compile_options(${NAME} PRIVATE -fpch-preprocess)
+  target_precompile_headers(${NAME} REUSE_FROM ${HEADERS_OF})
+  # ccache has to know what was read, and the compiler takes headers only with the flags that they were read with.
+  target_compile_options(${NAME} PRIVATE -fpch-preprocess -pthread)
+endfunction()
+
+# TENSORS of a target: LibTorch's headers are three quarters of the time that compiling its files takes.
+function(paci_tensors NAME)
+  paci_precompile(${NAME} paci_tensor_headers HEADERS <ATen/ATen.h> DEPS Torch::cpu)
+endfunction()
+
+# What most tests include takes a third of theirs.
+function(paci_test_headers NAME)
+  paci_precompile(${NAME} paci_test_headers
+    HEADERS <gmock/gmock.h> <gtest/gtest.h> <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/time/clock.h>
+      <google/protobuf/message.h> <google/protobuf/map_entry.h> <google/protobuf/repeated_field.h>
+      <google/protobuf/timestamp.pb.h> <functional> <map> <memory> <optional> <set> <string> <vector>
+    DEPS GTest::gtest GTest::gmock)
 endfunction()
 
 function(paci_library NAME)
@@ -77,6 +92,8 @@ function(paci_test NAME)
   add_executable(${NAME} ${ARG_SOURCES})
   if(ARG_TENSORS)
     paci_tensors(${NAME})
+  else()
+    paci_test_headers(${NAME})
   endif()
   target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main paci_options)
   gtest_discover_tests(${NAME} DISCOVERY_MODE PRE_TEST

@@ -22,7 +22,7 @@ class Recovery : public testing::Test {
  protected:
   static std::string SubmitJob(const LocalCluster& cluster,
                                std::vector<std::string> settings = {}) {
-    settings.push_back("checkpoint.keep=3");
+    settings.emplace_back("checkpoint.keep=3");
     return cluster.SubmitCheckpointed(settings);
   }
   static v1::Job AwaitCheckpoint(const LocalCluster& cluster, const std::string& id) {

@@ -52,6 +52,16 @@ TEST(ConfigJson, OfLlamaHasItsOwnNames) {
   EXPECT_TRUE(ModelOfConfig(With(kLlama, "tie_word_embeddings", true), "c")->tied_head());
 }
 
+TEST(ConfigJson, OfLlamaFillsInWhatTransformersDoes) {
+  nlohmann::json json = nlohmann::json::parse(kLlama);
+  for (const char* key : {"rms_norm_eps", "num_key_value_heads", "rope_theta"}) json.erase(key);
+  const auto model = ModelOfConfig(json.dump(), "config.json");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->norm_epsilon(), 1e-6);
+  EXPECT_EQ(model->kv_heads(), model->heads());
+  EXPECT_EQ(model->rope_theta(), 10000);
+}
+
 TEST(ConfigJson, TakesRotationsWhereNewerVersionsPutThem) {
   nlohmann::json json = nlohmann::json::parse(kLlama);
   json.erase("rope_theta");
