@@ -47,9 +47,10 @@ RECIPES: dict[tuple[str, str], dict] = {
     (FLUSH, "muon, look ahead"): {"color": GREY, "marker": "x", "linestyle": ":"},
     (PACI, "muon, look ahead"): {"color": PURPLE, "marker": "v"},
     (PACI, "muon, look ahead, split"): {"color": SKY, "marker": "<"},
+    (PACI, "muon, look ahead, split, start"): {"color": BLACK, "marker": "P", "linestyle": "--"},
 }
 RECIPES_LENGTH = 1600  # micro-batches
-LAG_RECIPES = ("adamw", "muon, look ahead", "muon, look ahead, split")
+LAG_RECIPES = ("adamw", "muon, look ahead", "muon, look ahead, split", "muon, look ahead, split, start")
 LONGEST_TIME = 3.5  # of the plot; the flush at a = 1 goes on to 8
 
 
@@ -248,7 +249,7 @@ def draw_lag(runs: list[dict]) -> None:
     axes.minorticks_off()
     axes.set_xlabel("mean version lag of the first stage")
     axes.set_ylabel("above the same flush, %")
-    legend(figure, axes, columns=3)
+    legend(figure, axes, columns=2)
     save(figure, "lag")
 
 
