@@ -1,8 +1,8 @@
 """Recipes against lag: optimizers, corrections and a flushed start, PACI beside a flush with the same optimizer.
 
 bench/convergence.yaml: the King James text by bytes, one block a stage, order `strict`. A recipe is an optimizer, a correction
-for lag, a share of the updates that are flushed at first, Muon's momentum, and `split`: so many times the micro-batches an
-update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the same optimizer and the same
+for lag and its strength, a share of the updates that are flushed at first, Muon's momentum, and `split`: so many times the
+micro-batches an update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the same optimizer and the same
 correction, which there takes steps as if it lagged (`lag_correction_always`), so that what is only a better optimizer
 counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the first accumulation and the
 first number of stages, seed 1, and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data,
@@ -10,7 +10,7 @@ cosine to a tenth.
 
 Each run is written to the file of results when it is finished, and one that is there is not repeated. Short form, a few
 minutes: --micro-batches 800 --seeds 1 --recipes adamw,muon. Long form, hours: the defaults with --accumulation
-8,16,4,2,1 --stages 8,4.
+8,16,4,2,1 --stages 8,4,16.
 
 usage: quality.py [--json FILE] [--recipes R,R] [--stages N,N] [--accumulation A,A] [--seeds K] [--micro-batches M]
                   [--rates R,R] [--report-only]
@@ -39,6 +39,7 @@ class Recipe(NamedTuple):
     lag_lr: float = 0.0
     momentum: float = 0.95
     split: int = 1
+    strength: float = 1.0
 
 
 RECIPES = {
@@ -59,6 +60,7 @@ RECIPES = {
     "muon, momentum": Recipe("muon", momentum=0.9),
     "muon, look ahead": Recipe("muon", "look_ahead", momentum=0.9),
     "muon, look ahead, split": Recipe("muon", "look_ahead", momentum=0.9, split=2),
+    "muon, look ahead, stronger, split": Recipe("muon", "look_ahead", momentum=0.9, split=2, strength=1.5),
     "muon, look ahead, split, start": Recipe("muon", "look_ahead", START, momentum=0.9, split=2),
     "muon, look ahead, less momentum": Recipe("muon", "look_ahead", momentum=0.85),
     "muon, look ahead, less momentum, split": Recipe("muon", "look_ahead", momentum=0.85, split=2),
@@ -88,6 +90,7 @@ class Run(NamedTuple):
     micro_batches: int
     momentum: float
     split: int
+    strength: float
 
     def settings(self) -> dict[str, object]:
         updates = self.micro_batches // self.accumulation
@@ -97,6 +100,7 @@ class Run(NamedTuple):
             "pipeline.schedule": self.schedule, "pipeline.stages": self.stages, "model.layers": max(8, self.stages),
             "pipeline.flush_first": round(self.start * updates), "optimizer.name": self.optimizer,
             "optimizer.lr": self.lr, "optimizer.lag_correction": self.correction, "optimizer.lag_lr": self.lag_lr,
+            "optimizer.lag_correction_strength": self.strength,
             "optimizer.lag_correction_always": str(self.schedule == FLUSH).lower(), "train.seed": self.seed}
 
 
@@ -142,7 +146,7 @@ def parse() -> argparse.Namespace:
 def run_of(recipe: Recipe, schedule: str, stages: int, accumulation: int, seed: int, lr: float, length: int) -> Run:
     """A flush has no start of its own, and no lag to learn slower or to split micro-batches by."""
     if schedule == FLUSH:
-        recipe = Recipe(recipe.optimizer, recipe.correction, momentum=recipe.momentum)
+        recipe = recipe._replace(start=0.0, lag_lr=0.0, split=1)
     return Run(schedule=schedule, stages=stages, accumulation=accumulation, seed=seed, lr=lr, micro_batches=length,
                **recipe._asdict())
 
@@ -222,6 +226,7 @@ class Report:
         self.show_sweeps()
         for stages, accumulation in itertools.product(self.options.stages, self.options.accumulation):
             self.show_finals(stages, accumulation)
+        self.show_best()
 
     def show_sweeps(self) -> None:
         print(f"\nN = {self.sweeps.stages}, a = {self.sweeps.accumulation}, seed 1: final validation loss by learning rate\n")
@@ -253,6 +258,24 @@ class Report:
                          time_of(recipe, stages, accumulation), mean_share(paci)])
         report({}, rows, ["recipe", "flush", "paci", "above the same flush, %", "above flush with adamw, %", "time",
                           "update's share"], None)
+
+
+    def show_best(self) -> None:
+        """Of the recipes with every seed."""
+        print("\nThe best recipe: final validation loss, and time, where 1 is a pipeline without bubbles\n")
+        rows = []
+        for stages, accumulation in itertools.product(self.options.stages, self.options.accumulation):
+            found = {name: self.finals(RECIPES[name], PACI, stages, accumulation) for name in self.options.recipes}
+            found = {name: runs for name, runs in found.items() if len(runs) == self.options.seeds}
+            if not found:
+                continue
+            best = min(found, key=lambda name: statistics.fmean(map(final_loss, found[name].values())))
+            flush, base = (self.finals(RECIPES[name], FLUSH, stages, accumulation) for name in (best, "adamw"))
+            rows.append([stages, accumulation, best, losses_of(found[best]), with_spread(percent_above(found[best], flush)),
+                         with_spread(percent_above(found[best], base)), time_of(RECIPES[best], stages, accumulation),
+                         1 + full_lag(stages, accumulation, RECIPES[best].split)])
+        report({}, rows, ["N", "a", "recipe", "paci", "above the same flush, %", "above flush with adamw, %", "time",
+                          "the flush's"], None)
 
 
 def losses_of(runs: dict[int, dict]) -> str:
