@@ -1,12 +1,12 @@
 """Recipes against lag: optimizers, corrections and a flushed start, PACI beside a flush with the same optimizer.
 
-bench/convergence.yaml: the King James text by bytes, one block a stage, order `strict`. A recipe is an optimizer, a correction
-for lag and its strength, a share of the updates that are flushed at first, Muon's momentum, and `split`: so many times the
-micro-batches an update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the same optimizer and the same
-correction, which there takes steps as if it lagged (`lag_correction_always`), so that what is only a better optimizer
-counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the first accumulation and the
-first number of stages, seed 1, and for other accumulations that times sqrt(a / first a). Warm-up over a tenth of the data,
-cosine to a tenth.
+bench/convergence.yaml: the King James text by bytes, one block a stage, order `strict`. A recipe is an optimizer, a
+correction for lag and its strength, a share of the updates that are flushed at first, Muon's momentum, and `split`: so many
+times the micro-batches an update, each so many times smaller, which changes nothing of a flush. Its peer is 1f1b with the
+same optimizer and the same correction, which there takes steps as if it lagged (`lag_correction_always`), so that what is
+only a better optimizer counts on both sides. Each side of each recipe has the best learning rate of its own sweep at the
+first accumulation and the first number of stages, seed 1, and for other accumulations that times sqrt(a / first a). Warm-up
+over a tenth of the data, cosine to a tenth.
 
 Each run is written to the file of results when it is finished, and one that is there is not repeated. Short form, a few
 minutes: --micro-batches 800 --seeds 1 --recipes adamw,muon. Long form, hours: the defaults with --accumulation
@@ -258,7 +258,6 @@ class Report:
                          time_of(recipe, stages, accumulation), mean_share(paci)])
         report({}, rows, ["recipe", "flush", "paci", "above the same flush, %", "above flush with adamw, %", "time",
                           "update's share"], None)
-
 
     def show_best(self) -> None:
         """Of the recipes with every seed."""
