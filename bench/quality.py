@@ -217,6 +217,9 @@ def update_share(stage: dict) -> float:
     return activity.get("update", 0.0) / busy
 
 
+COMPARED = ["flush", "paci", "above the same flush, %", "above flush with adamw, %", "time", "update's share"]
+
+
 class Report:
     def __init__(self, runs: list[dict], options: argparse.Namespace):
         self.options = options
@@ -248,33 +251,30 @@ class Report:
 
     def show_finals(self, stages: int, accumulation: int) -> None:
         print(f"\nN = {stages}, a = {accumulation}: final validation loss, each side at its own learning rate\n")
-        base = self.finals(RECIPES["adamw"], FLUSH, stages, accumulation)
-        rows = []
-        for name in self.options.recipes:
-            recipe = RECIPES[name]
-            flush, paci = (self.finals(recipe, schedule, stages, accumulation) for schedule in (FLUSH, PACI))
-            rows.append([name, losses_of(flush), losses_of(paci), with_spread(percent_above(paci, flush)),
-                         with_spread(percent_above(paci, base)),
-                         time_of(recipe, stages, accumulation), mean_share(paci)])
-        report({}, rows, ["recipe", "flush", "paci", "above the same flush, %", "above flush with adamw, %", "time",
-                          "update's share"], None)
+        rows = [[name, *self.compared(name, stages, accumulation)] for name in self.options.recipes]
+        report({}, rows, ["recipe", *COMPARED], None)
 
     def show_best(self) -> None:
         """Of the recipes with every seed."""
-        print("\nThe best recipe: final validation loss, and time, where 1 is a pipeline without bubbles\n")
+        print("\nThe best recipe by stages and accumulation\n")
         rows = []
         for stages, accumulation in itertools.product(self.options.stages, self.options.accumulation):
             found = {name: self.finals(RECIPES[name], PACI, stages, accumulation) for name in self.options.recipes}
-            found = {name: runs for name, runs in found.items() if len(runs) == self.options.seeds}
-            if not found:
-                continue
-            best = min(found, key=lambda name: statistics.fmean(map(final_loss, found[name].values())))
-            flush, base = (self.finals(RECIPES[name], FLUSH, stages, accumulation) for name in (best, "adamw"))
-            rows.append([stages, accumulation, best, losses_of(found[best]), with_spread(percent_above(found[best], flush)),
-                         with_spread(percent_above(found[best], base)), time_of(RECIPES[best], stages, accumulation),
-                         1 + full_lag(stages, accumulation, RECIPES[best].split)])
-        report({}, rows, ["N", "a", "recipe", "paci", "above the same flush, %", "above flush with adamw, %", "time",
-                          "the flush's"], None)
+            means = {name: statistics.fmean(map(final_loss, runs.values())) for name, runs in found.items()
+                     if len(runs) == self.options.seeds}
+            if means:
+                best = min(means, key=means.__getitem__)
+                rows.append([stages, accumulation, best, *self.compared(best, stages, accumulation),
+                             1 + full_lag(stages, accumulation, RECIPES[best].split)])
+        report({}, rows, ["N", "a", "recipe", *COMPARED, "the flush's time"], None)
+
+    def compared(self, name: str, stages: int, accumulation: int) -> list[object]:
+        """A recipe's columns COMPARED."""
+        recipe = RECIPES[name]
+        flush, paci = (self.finals(recipe, schedule, stages, accumulation) for schedule in (FLUSH, PACI))
+        base = self.finals(RECIPES["adamw"], FLUSH, stages, accumulation)
+        return [losses_of(flush), losses_of(paci), with_spread(percent_above(paci, flush)),
+                with_spread(percent_above(paci, base)), time_of(recipe, stages, accumulation), mean_share(paci)]
 
 
 def losses_of(runs: dict[int, dict]) -> str:
