@@ -29,6 +29,7 @@ from convergence_report import final_loss, with_spread
 
 FLUSH, PACI = "1f1b", "paci"
 START = 0.25  # of the updates, flushed
+LEAST_BETWEEN = 4  # updates between two validations, each of which drains the pipeline
 MICRO_BATCH, EVAL_BATCHES = 2, 128  # of the job file, before they are split
 
 
@@ -137,9 +138,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
     step = math.lcm(*options.accumulation)
-    if options.micro_batches < MARKS * step or options.micro_batches % step != 0:
-        parser.error(f"--micro-batches is a multiple of {step}, at least {MARKS * step}: {MARKS} validations or more, each "
-                     "after a whole update")
+    least = LEAST_BETWEEN * MARKS * step
+    if options.micro_batches < least or options.micro_batches % step != 0:
+        parser.error(f"--micro-batches is a multiple of {step}, at least {least}: {MARKS} validations or more, "
+                     f"{LEAST_BETWEEN} updates between two or more, since weights do not lag where a pipeline was drained")
     return options
 
 

@@ -40,24 +40,54 @@ def key(files: list[pathlib.Path]) -> str:
     return digest.hexdigest()
 
 
+def own_precompiled(build: str, commands: list[dict]) -> dict[str, list[str]]:
+    """Precompiled headers that are read as a module instead -> the words of their own compilation: what is half of the
+    time that their readers take. The others' readers are read with what they include by themselves, so that a missing
+    include is found."""
+    result = {}
+    for command in commands:
+        header = command["file"].removesuffix(".cxx")
+        if header.endswith("cmake_pch.hxx") and "paci_common_headers" not in header:
+            result[header] = shlex.split(command["command"])
+    return result
+
+
+def module_words(build: str, header: str, own: list[str], words: list[str]) -> list[str]:
+    """What makes clang read HEADER, a list of includes, once and keep it as a module in the build folder. The definitions
+    that only its reader has are not the module's, or each set of them would have one of its own."""
+    name = pathlib.Path(header).parent.name.split(".")[0]
+    folder = pathlib.Path(build, "tidy").resolve()
+    (folder / f"{name}.modulemap").write_text(f'module {name} [system] {{ header "{header}" export * }}\n')
+    others = {word[2:].split("=")[0] for word in words if word.startswith("-D") and word not in own}
+    return ["-fmodules", "-fcxx-modules", f"-fmodule-map-file={folder / name}.modulemap",
+            f"-fmodules-cache-path={folder / 'modules'}", *[f"-fmodules-ignore-macro={other}" for other in sorted(others)],
+            "-include", header]
+
+
 def write_commands(build: str, commands: list[dict]) -> str:
-    """Those of the compiler without what is for it alone: its precompiled header, and that warnings are errors. The folder."""
+    """Those of the compiler without what is for it alone: precompiled headers, and that warnings are errors. The folder."""
+    folder = pathlib.Path(build, "tidy")
+    folder.mkdir(exist_ok=True)
+    modules = own_precompiled(build, commands)
     for command in commands:
         words = [word for word in shlex.split(command["command"])
                  if word not in ("-Winvalid-pch", "-fpch-preprocess", "-Werror")]
         precompiled = [i for i, word in enumerate(words) if word == "-include" and words[i + 1].endswith("cmake_pch.hxx")]
         for i in precompiled:
+            header = words[i + 1]
             del words[i:i + 2]
+            if header in modules and not command["file"].endswith(".cxx"):
+                words[1:1] = module_words(build, header, modules[header], words)
         command["command"] = shlex.join(words)
-    folder = pathlib.Path(build, "tidy")
-    folder.mkdir(exist_ok=True)
     (folder / "compile_commands.json").write_text(json.dumps(commands))
     return str(folder)
 
 
 def check(commands: str, source: str) -> str:
-    # The analyzer follows paths through the code, a third of the time, and what is wrong on a path of a test fails it.
-    checks = ["--checks=-clang-analyzer-*"] if "/tests/" in source else []
+    # The analyzer follows paths through the code, and what is wrong on a path of a test fails it. In its shallow mode it
+    # follows small functions only into what they call: a tenth of the time in place of half of it.
+    shallow = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "mode=shallow")]
+    checks = ["--checks=-clang-analyzer-*"] if "/tests/" in source else shallow
     done = subprocess.run([TIDY, "--quiet", *checks, "-p", commands, source], capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stdout + done.stderr[-2000:]
 

@@ -98,8 +98,8 @@ std::string Curves(const JobView& view) {
     if (!point.has_loss() || !std::isfinite(point.loss())) continue;
     losses.push_back({update, point.loss()});
     // Not across a restart, at which the clock of the stage loop begins again.
-    const double seconds = last == nullptr ? 0 : point.elapsed_seconds() - last->elapsed_seconds();
-    if (seconds > 0) {
+    if (last != nullptr && point.elapsed_seconds() > last->elapsed_seconds()) {
+      const double seconds = point.elapsed_seconds() - last->elapsed_seconds();
       speeds.push_back({update, tokens * (update - static_cast<double>(last->update())) / seconds});
     }
     last = &point;
