@@ -25,8 +25,8 @@ if(PACI_SANITIZE MATCHES thread)
 endif()
 
 # Headers of libraries that are parsed once for all targets that read them: half of what compiling a small file takes.
-# None that is generated, or a new field of a message would be a reason to compile everything. scripts/tidy.py reads each
-# file with what it includes by itself, so an include that is missing is found there.
+# None that is generated, or a new field of a message would be a reason to compile everything. scripts/tidy.py reads files
+# with what they include by themselves, but for tests and those with tensors, so an include that is missing is found there.
 set(PACI_COMMON_HEADERS
   <absl/status/statusor.h> <absl/strings/str_cat.h> <absl/strings/str_join.h> <absl/synchronization/mutex.h>
   <absl/time/clock.h>
