@@ -93,9 +93,10 @@ function(paci_binary NAME)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# A GoogleTest executable, registered with ctest test by test. LABELS: unit, parity, integration.
+# A GoogleTest executable, registered with ctest test by test. LABELS: unit, parity, integration. OPTIMISED: one that computes
+# much by itself.
 function(paci_test NAME)
-  cmake_parse_arguments(ARG "TENSORS" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "TENSORS;OPTIMISED" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -105,6 +106,8 @@ function(paci_test NAME)
   add_executable(${NAME} ${ARG_SOURCES})
   if(ARG_TENSORS)
     paci_tensors(${NAME})
+  elseif(ARG_OPTIMISED)
+    paci_common_headers(${NAME})
   else()
     paci_test_headers(${NAME})
   endif()
