@@ -49,18 +49,22 @@ def own_precompiled(build: str, commands: list[dict]) -> dict[str, list[str]]:
         header = command["file"].removesuffix(".cxx")
         if header.endswith("cmake_pch.hxx") and "paci_common_headers" not in header:
             result[header] = shlex.split(command["command"])
+            where = module_map(build, header)
+            where.write_text(f'module {where.stem} [system] {{ header "{header}" export * }}\n')
     return result
+
+
+def module_map(build: str, header: str) -> pathlib.Path:
+    return pathlib.Path(build, "tidy", pathlib.Path(header).parent.name).resolve().with_suffix(".modulemap")
 
 
 def module_words(build: str, header: str, own: list[str], words: list[str]) -> list[str]:
     """What makes clang read HEADER, a list of includes, once and keep it as a module in the build folder. The definitions
     that only its reader has are not the module's, or each set of them would have one of its own."""
-    name = pathlib.Path(header).parent.name.split(".")[0]
-    folder = pathlib.Path(build, "tidy").resolve()
-    (folder / f"{name}.modulemap").write_text(f'module {name} [system] {{ header "{header}" export * }}\n')
+    where = module_map(build, header)
     others = {word[2:].split("=")[0] for word in words if word.startswith("-D") and word not in own}
-    return ["-fmodules", "-fcxx-modules", f"-fmodule-map-file={folder / name}.modulemap",
-            f"-fmodules-cache-path={folder / 'modules'}", *[f"-fmodules-ignore-macro={other}" for other in sorted(others)],
+    return ["-fmodules", "-fcxx-modules", f"-fmodule-map-file={where}",
+            f"-fmodules-cache-path={where.parent / 'modules'}", *[f"-fmodules-ignore-macro={other}" for other in sorted(others)],
             "-include", header]
 
 
